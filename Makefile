@@ -1,0 +1,30 @@
+# Everything a newcomer or a developer runs. Each target installs what it needs into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: demo test check bench clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.test: pyproject.toml sitecustomize/gnosis_mystic.pth | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(VENV)/.check: pyproject.toml | $(VENV)/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[check]'
+	@touch $@
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(VENV)/.check
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache > .venv/imports.txt || (cat .venv/imports.txt; exit 1)
+
+clean:
+	rm -rf $(VENV) .venv-*

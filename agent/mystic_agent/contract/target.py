@@ -1,0 +1,86 @@
+"""Which functions a hijack means: ``module:qualname`` with globs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mystic_agent.contract.errors import Invalid
+
+_MODULE = re.compile(r"[\w*?\[\]!-]+(\.[\w*?\[\]!-]+)*")
+_QUALNAME = re.compile(r"[\w*?\[\]!<>-]+(\.[\w*?\[\]!<>-]+)*")
+_REMEDY = "write it as 'package.module:qualname', globs allowed, e.g. 'app.ocr:OCRService.process_*'"
+LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A pattern over functions.
+
+    ``*`` crosses dots in both halves, as people expect of ``app.*:*``; matching is case-sensitive.
+    """
+
+    module: str
+    qualname: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.qualname}"
+
+    @property
+    def exact(self) -> bool:
+        """True when the pattern holds no glob, so that it names at most one function."""
+        return not set("*?[") & set(str(self))
+
+    def wants_module(self, module: str) -> bool:
+        """True when some function of ``module`` could match."""
+        return _pattern(self.module)(module) is not None
+
+    def matches(self, module: str, qualname: str) -> bool:
+        """True when the function ``module:qualname`` is meant."""
+        return self.wants_module(module) and _pattern(self.qualname)(qualname) is not None
+
+
+def parse_target(text: object, field: str = "target") -> Target:
+    """Read ``module:qualname``.
+
+    A text without a colon is accepted as a dotted path whose last part is the function
+    (``app.ocr.process`` means ``app.ocr:process``); the collector resolves bare names and dotted
+    paths into classes against the functions it knows before it comes to this.
+
+    Raises:
+        Invalid: when the text is not such a pattern.
+    """
+    if not isinstance(text, str) or not text or len(text) > LONGEST:
+        raise Invalid(field, text, _REMEDY)
+    module, colon, qualname = text.partition(":")
+    if not colon:
+        module, _, qualname = text.rpartition(".")
+    if not _MODULE.fullmatch(module) or not _QUALNAME.fullmatch(qualname):
+        raise Invalid(field, text, _REMEDY)
+    return Target(module, qualname)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(glob: str):  # type: ignore[no-untyped-def]
+    return re.compile(_translate(glob)).fullmatch
+
+
+def _translate(glob: str) -> str:
+    """Turn a glob into a regular expression; ``fnmatch`` is not used because it costs an import of ``os.path`` work."""
+    out: list[str] = []
+    i = 0
+    while i < len(glob):
+        char = glob[i]
+        i += 1
+        if char == "*":
+            out.append(".*")
+        elif char == "?":
+            out.append(".")
+        elif char == "[" and (end := glob.find("]", i + 1)) > 0:
+            inside = glob[i:end].replace("\\", r"\\")
+            out.append("[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]")
+            i = end + 1
+        else:
+            out.append(re.escape(char))
+    return "".join(out)

@@ -1,0 +1,46 @@
+"""Names on the wire between agent and collector.
+
+Metrics and attributes follow OpenTelemetry's naming rules; ``code.function.name`` is its semantic
+convention, everything under ``mystic.`` is ours.
+"""
+
+from __future__ import annotations
+
+PROTOCOL = 1
+
+# Paths the agent calls on the collector.
+TRACES_PATH = "/v1/traces"
+METRICS_PATH = "/v1/metrics"
+STREAM_PATH = "/agent/v1/hijacks"
+REPORT_PATH = "/agent/v1/report"
+HEALTH_PATH = "/health"
+
+# Request headers.
+API_KEY_HEADER = "X-Mystic-Key"
+
+# Server-sent events on STREAM_PATH.
+HIJACKS_EVENT = "hijacks"
+
+SCOPE = "mystic_agent"
+
+# Metrics, all cumulative since the start of the process.
+DURATION = "mystic.function.duration"  # ExponentialHistogram, scale 0, unit ns
+ERRORS = "mystic.function.errors"  # Sum, unit {call}
+DECISIONS = "mystic.function.decisions"  # Sum, unit {call}; attributes STRATEGY and DECISION
+DROPPED = "mystic.agent.dropped"  # Sum, unit {item}; attribute KIND
+OVERHEAD = "mystic.agent.overhead"  # Gauge, share of one core spent in the agent
+FUNCTIONS = "mystic.agent.functions"  # Gauge, functions attached
+
+# Attributes.
+FUNCTION = "mystic.function"  # "module:qualname"
+CODE_FUNCTION = "code.function.name"  # "module.qualname", OpenTelemetry semantic convention
+STRATEGY = "mystic.strategy"
+DECISION = "mystic.decision"
+REASON = "mystic.reason"
+KIND = "mystic.kind"
+
+# Resource attributes that identify a process.
+SERVICE_NAME = "service.name"
+INSTANCE_ID = "service.instance.id"
+STAGE = "deployment.environment.name"
+PID = "process.pid"

@@ -1,0 +1,1 @@
+"""The collector beside the application: takes OTLP, keeps it, pushes hijacks down, answers people."""
