@@ -1,0 +1,1 @@
+"""The ``mystic`` program: its commands, their output and their exit codes."""
