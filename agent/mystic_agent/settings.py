@@ -1,0 +1,354 @@
+"""What the agent was told: MYSTIC_* variables and ``.mystic/config.json``, read once and frozen.
+
+Law: never raises. A value that cannot be used is left at its default and named, with its remedy, in
+``Settings.warnings``. An empty variable is an unset one. Environment goes before file, file before default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mystic_agent.contract.duration import seconds
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.target import Target, parse_target
+
+CONFIG_FILE = ".mystic/config.json"
+CONFIG_VERSION = 1
+IGNORED = ("*.pyc", "__pycache__", ".git", ".venv")
+ROOT_MARKS = (CONFIG_FILE, "pyproject.toml", "setup.py", "setup.cfg", ".git")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+EXPORTERS = ("otlp", "otel")
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The agent's settings, each with its origin.
+
+    Attributes:
+        enabled: MYSTIC_ENABLED; None when unset.
+        host, port: where the collector listens.
+        stage: MYSTIC_ENV, the stage whose strategies are in force.
+        service: the name hijacks and telemetry know this program by.
+        targets: functions to observe; empty means the packages under ``project_root``.
+        overhead_budget: share of one core that the agent may cost; 0.0 switches the governor off.
+        api_key: sent to the collector; empty for none. Never in ``repr``.
+        project_root: folder of the application, absolute; empty when it cannot be told.
+        ignore_patterns: globs of files and folders under the root that are not the application's.
+        log_level: of the agent's own logger.
+        exporter: ``otlp``, or ``otel`` to hand everything to the application's OpenTelemetry SDK.
+        interval: seconds between two exports.
+        sample_rate: traces kept per second; ``inf`` for all, 0.0 for none.
+        allow: module globs that a hijack may name code from; empty means the application's own packages.
+        auto_discover, mcp_enabled: from the file, for the collector.
+        origins: setting name → ``environment NAME``, ``file PATH`` or ``default``.
+        warnings: what could not be used, why, and what to do.
+    """
+
+    enabled: bool | None = None
+    host: str = "127.0.0.1"
+    port: int = 8899
+    stage: str = "development"
+    service: str = "unknown_service"
+    targets: tuple[Target, ...] = ()
+    overhead_budget: float = 0.03
+    api_key: str = field(default="", repr=False)
+    project_root: str = ""
+    ignore_patterns: tuple[str, ...] = IGNORED
+    log_level: str = "WARNING"
+    exporter: str = "otlp"
+    interval: float = 1.0
+    sample_rate: float = 5.0
+    allow: tuple[str, ...] = ()
+    auto_discover: bool = True
+    mcp_enabled: bool = True
+    origins: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def load(environ: Mapping[str, str] = os.environ, cwd: str | None = None) -> Settings:
+    """Read the settings of a process.
+
+    Args:
+        environ: its environment.
+        cwd: its working directory; asked of the operating system when None.
+    """
+    reader = _Reader(environ)
+    _read_root(reader, _folder(cwd))
+    reader.take("enabled", "MYSTIC_ENABLED", _flag)
+    reader.take("host", "MYSTIC_HOST", _host)
+    reader.take("port", "MYSTIC_PORT", _port)
+    reader.take("stage", "MYSTIC_ENV", _name)
+    reader.take("overhead_budget", "MYSTIC_OVERHEAD_BUDGET", _budget)
+    reader.take("log_level", "LOG_LEVEL", _one_of(str.upper, LEVELS))
+    reader.take("exporter", "MYSTIC_EXPORTER", _one_of(str.lower, EXPORTERS))
+    reader.take("interval", "MYSTIC_EXPORT_INTERVAL", _interval)
+    reader.take("sample_rate", "MYSTIC_TRACES_PER_SECOND", _rate)
+    reader.take("api_key", "MYSTIC_API_KEY", _key)
+    if "api_key" not in reader.values:
+        reader.take("api_key", "MYSTIC_API_KEY_FILE", _key_file)
+    reader.take_each("targets", "MYSTIC_TARGETS", _target)
+    reader.take_each("allow", "MYSTIC_ALLOW", _module)
+    _read_service(reader)
+    return Settings(**reader.values, origins=reader.origins, warnings=tuple(reader.warnings))
+
+
+class _Reader:
+    """Collects values with their origins, and warnings instead of errors."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.values: dict[str, Any] = {}
+        self.origins = dict.fromkeys(Settings.__slots__[: -len(("origins", "warnings"))], "default")
+        self.warnings: list[str] = []
+
+    def get(self, variable: str) -> str:
+        return self.environ.get(variable, "").strip()
+
+    def put(self, name: str, value: object, origin: str) -> None:
+        self.values[name] = value
+        self.origins[name] = origin
+
+    def warn(self, error: Invalid, outcome: str) -> None:
+        self.warnings.append(f"{error}; {outcome}")
+
+    def take(self, name: str, variable: str, read: Callable[[str, str], object]) -> None:
+        """Set ``name`` from ``variable`` when it is there and ``read`` accepts it."""
+        text = self.get(variable)
+        if not text:
+            return
+        try:
+            self.put(name, read(text, variable), f"environment {variable}")
+        except Invalid as error:
+            self.warn(error, "the default is used")
+
+    def take_each(self, name: str, variable: str, read: Callable[[str, str], object]) -> None:
+        """Set ``name`` to the tuple of what ``read`` accepts of the comma-separated ``variable``."""
+        good = []
+        for item in filter(None, (part.strip() for part in self.get(variable).split(","))):
+            try:
+                good.append(read(item, variable))
+            except Invalid as error:
+                self.warn(error, "this item is left out")
+        if good:
+            self.put(name, tuple(good), f"environment {variable}")
+
+
+def _read_root(reader: _Reader, cwd: str) -> None:
+    """Set the project root, and what the configuration file in it says."""
+    given = reader.get("PROJECT_ROOT")
+    root = os.path.abspath(os.path.join(cwd, os.path.expanduser(given))) if given else ""
+    if root and not os.path.isdir(root):
+        reader.warn(Invalid("PROJECT_ROOT", given, "give a folder that exists"), "the default is used")
+        root = ""
+    if root:
+        reader.put("project_root", root, "environment PROJECT_ROOT")
+    elif cwd:
+        root = _nearest_root(cwd)
+        reader.values["project_root"] = root
+    if root and os.path.isfile(os.path.join(root, CONFIG_FILE)):
+        _read_file(reader, root, os.path.join(root, CONFIG_FILE))
+
+
+def _nearest_root(cwd: str) -> str:
+    """Return the nearest folder around ``cwd`` that looks like a project, else ``cwd``; never the home or ``/``."""
+    home = os.path.realpath(os.path.expanduser("~"))
+    folder = cwd
+    while folder != os.path.dirname(folder) and os.path.realpath(folder) != home:
+        if any(os.path.exists(os.path.join(folder, mark)) for mark in ROOT_MARKS):
+            return folder
+        folder = os.path.dirname(folder)
+    return "" if cwd == os.path.dirname(cwd) or os.path.realpath(cwd) == home else cwd
+
+
+def _read_file(reader: _Reader, root: str, path: str) -> None:
+    """Take over ``.mystic/config.json``: project_name, project_root, ignore_patterns and flags."""
+    import json  # only where there is a file to read
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.loads(file.read(_MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        reader.warnings.append(f"{path!r} cannot be read ({error}): write JSON, or run 'mystic init'; it is ignored")
+        return
+    if not isinstance(content, dict):
+        reader.warn(Invalid(path, content, "write a JSON object"), "it is ignored")
+        return
+    for key, value in content.items():
+        known = _FILE_KEYS.get(key)
+        try:
+            if known is None:
+                raise Invalid(f"{path} {key}", value, f"unknown key; known are {', '.join(_FILE_KEYS)}")
+            name, read = known
+            if key == "project_root" and isinstance(value, str):
+                value = os.path.join(root, value)
+            if reader.origins.get(name, "default") == "default":
+                reader.put(name, read(value, f"{path} {key}"), f"file {path}")
+        except Invalid as error:
+            reader.warn(error, "it is ignored")
+    reader.values.pop("version", None)
+    reader.origins.pop("version", None)
+
+
+def _read_service(reader: _Reader) -> None:
+    """Set the service: MYSTIC_SERVICE, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, the file's name, the folder's."""
+    resource = dict(pair.split("=", 1) for pair in reader.get("OTEL_RESOURCE_ATTRIBUTES").split(",") if "=" in pair)
+    for variable, text in (
+        ("MYSTIC_SERVICE", reader.get("MYSTIC_SERVICE")),
+        ("OTEL_SERVICE_NAME", reader.get("OTEL_SERVICE_NAME")),
+        ("OTEL_RESOURCE_ATTRIBUTES", resource.get("service.name", "").strip()),
+    ):
+        if text:
+            reader.put("service", _fit(text), f"environment {variable}")
+            if _fit(text) != text:
+                remedy = "hijacks name a service by up to 63 letters, digits, '.', '_' or '-'"
+                reader.warn(Invalid(variable, text, remedy), f"{_fit(text)!r} is used")
+            return
+    if "service" not in reader.values and reader.values.get("project_root"):
+        reader.values["service"] = _fit(os.path.basename(reader.values["project_root"]))
+
+
+def _fit(text: str) -> str:
+    """Return ``text`` as a name that a hijack can give: other characters become ``-``."""
+    fitted = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).strip("._-")
+    return fitted[:63] or "unknown_service"
+
+
+def _folder(cwd: str | None) -> str:
+    try:
+        return os.path.abspath(os.getcwd() if cwd is None else cwd)
+    except OSError:  # the working directory has been deleted
+        return ""
+
+
+def _flag(text: object, name: str) -> bool:
+    if isinstance(text, bool):
+        return text
+    word = str(text).strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off"):
+        return False
+    raise Invalid(name, text, "give true or false")
+
+
+def _host(text: str, name: str) -> str:
+    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if len(host) > 253 or not all(c.isalnum() or c in ".-_:%" for c in host) or (":" in host and host.count(":") < 2):
+        raise Invalid(name, text, "give a host name or address without scheme and port, e.g. 'mystic' or '127.0.0.1'")
+    # What a server binds to everywhere is, seen from this machine, the machine itself.
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _port(text: str, name: str) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536:
+        return int(text)
+    raise Invalid(name, text, "give a port from 1 to 65535")
+
+
+def _name(text: object, name: str) -> str:
+    if isinstance(text, str) and text and _fit(text) == text:
+        return text
+    raise Invalid(name, text, "give up to 63 letters, digits, '.', '_' or '-'")
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        return -1.0
+    return number if number == number else -1.0
+
+
+def _budget(text: str, name: str) -> float:
+    if text.lower() == "off":
+        return 0.0
+    share = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
+    if 0 <= share <= 1:
+        return share
+    raise Invalid(name, text, "give a share of one core such as '3%' or '0.03', or 'off'")
+
+
+def _interval(text: str, name: str) -> float:
+    period = seconds(text, name)
+    if 0.05 <= period <= 3600:
+        return period
+    raise Invalid(name, text, "give a time from '50ms' to '1h'")
+
+
+def _rate(text: str, name: str) -> float:
+    rate = float("inf") if text.lower() == "all" else _number(text)
+    if rate >= 0:
+        return rate
+    raise Invalid(name, text, "give traces per second such as '5', 'all', or 0 for none")
+
+
+def _one_of(fold: Callable[[str], str], allowed: tuple[str, ...]) -> Callable[[str, str], str]:
+    def read(text: str, name: str) -> str:
+        if fold(text) in allowed:
+            return fold(text)
+        raise Invalid(name, text, f"give one of {', '.join(allowed)}")
+
+    return read
+
+
+def _key(text: str, name: str) -> str:
+    if text.isascii() and text.isprintable() and len(text) <= 4096:
+        return text
+    raise Invalid(name, "(not shown)", "give a key of at most 4096 printable ASCII characters")
+
+
+def _key_file(text: str, name: str) -> str:
+    try:
+        with open(text, encoding="utf-8") as file:
+            content = file.read(_MOST_BYTES).strip()
+    except (OSError, ValueError) as error:
+        raise Invalid(name, text, f"give a file this process can read ({error})") from None
+    if not content:
+        raise Invalid(name, text, "give a file that holds the key; this one is empty")
+    return _key(content, name)
+
+
+def _target(text: str, name: str) -> Target:
+    return parse_target(text if ":" in text else f"{text}:*", name)
+
+
+def _module(text: str, name: str) -> str:
+    return parse_target(f"{text}:*", name).module
+
+
+def _directory(value: object, name: str) -> str:
+    if isinstance(value, str) and os.path.isdir(value):
+        return os.path.abspath(value)
+    raise Invalid(name, value, "give a folder that exists")
+
+
+def _patterns(value: object, name: str) -> tuple[str, ...]:
+    if isinstance(value, list) and all(isinstance(one, str) and one for one in value):
+        return tuple(value)
+    raise Invalid(name, value, "give a list of globs such as '*.pyc' or '.venv'")
+
+
+def _version(value: object, name: str) -> object:
+    if value in (CONFIG_VERSION, str(CONFIG_VERSION)) and value is not True:
+        return value
+    raise Invalid(name, value, f"this release reads version {CONFIG_VERSION}; run 'mystic init' of the newer one")
+
+
+_FILE_KEYS: dict[str, tuple[str, Callable[[Any, str], object]]] = {
+    "version": ("version", _version),
+    "project_name": ("service", lambda value, name: _fit(_name_text(value, name))),
+    "project_root": ("project_root", _directory),
+    "ignore_patterns": ("ignore_patterns", _patterns),
+    "auto_discover": ("auto_discover", _flag),
+    "mcp_enabled": ("mcp_enabled", _flag),
+}
+
+
+def _name_text(value: object, name: str) -> str:
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise Invalid(name, value, "give a name")
