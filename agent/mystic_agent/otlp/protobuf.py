@@ -25,7 +25,13 @@ _SHORT = tuple(_varint(value) for value in range(2048))
 
 def varint(value: int) -> bytes:
     """Return ``value`` (0 to 2**64-1) in base 128, least significant group first."""
-    return _SHORT[value] if value < 2048 else _varint(value)
+    if value < 2048:
+        return _SHORT[value]
+    if value < 0x20_0000:
+        if value < 0x4000:
+            return bytes((value & 0x7F | 0x80, value >> 7))
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
+    return _varint(value)
 
 
 def delimited(number: int, payload: bytes) -> bytes:
