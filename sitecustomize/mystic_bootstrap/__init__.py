@@ -8,8 +8,9 @@ import os
 import sys
 
 OFF = "switched off by MYSTIC_ENABLED"
+OWN = "this is a program of Mystic itself"
 DECLINED = "the agent declined to start"
-_QUIET = (OFF, DECLINED)  # wanted, or already said by the agent
+_QUIET = (OFF, OWN, DECLINED)  # wanted, or already said by the agent
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -66,6 +67,8 @@ def _unsupported() -> str:
 
 def _start(way: str) -> str:
     """Return why the agent did not start; empty when it did."""
+    if _own_program(sys.orig_argv):
+        return OWN
     if way == "PYTHONPATH":  # the other way is reached from site-packages, where the agent and wrapt are installed
         from mystic_bootstrap import mystic_finder
 
@@ -81,6 +84,17 @@ def _start(way: str) -> str:
     if settings.enabled is None and way == "environment":
         return f"MYSTIC_ENABLED is {os.environ.get('MYSTIC_ENABLED', '')[:40]!r}, give true or false"
     return "" if lifecycle.start(settings, way) else DECLINED
+
+
+def _own_program(argv: "list[str]") -> bool:
+    """True for ``mystic …`` and ``python -m mystic_… …``; ``sys.argv`` is not there yet this early."""
+    i = 1
+    while i < len(argv) and argv[i].startswith("-") and argv[i] not in ("-c", "-m", "-"):
+        i += 2 if argv[i] in ("-W", "-X") else 1
+    words = argv[i : i + 2]
+    if words[:1] == ["-m"]:
+        return words[-1].split(".")[0] in ("mystic_agent", "mystic_collector")
+    return bool(words) and os.path.basename(words[0]) == "mystic"
 
 
 def _say(line: str) -> None:

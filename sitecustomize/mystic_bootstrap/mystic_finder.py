@@ -44,7 +44,7 @@ def install(bootstrap: str) -> str:
     if lost:
         where = sys.executable or "this Python"
         return f"{' and '.join(lost)} not found, run '{where} -m pip install gnosis-mystic'"
-    sys.meta_path.append(finder)  # type: ignore[arg-type]  # find_spec is all that Python asks for
+    sys.meta_path.append(finder)
     return ""
 
 

@@ -11,17 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.target import Target, parse_target
+from mystic_agent.contract.target import Target
+from mystic_agent.settings import value
 
 CONFIG_FILE = ".mystic/config.json"
-CONFIG_VERSION = 1
 IGNORED = ("*.pyc", "__pycache__", ".git", ".venv")
 ROOT_MARKS = (CONFIG_FILE, "pyproject.toml", "setup.py", "setup.cfg", ".git")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 EXPORTERS = ("otlp", "otel")
-_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +76,20 @@ def load(environ: Mapping[str, str] = os.environ, cwd: str | None = None) -> Set
     """
     reader = _Reader(environ)
     _read_root(reader, _folder(cwd))
-    reader.take("enabled", "MYSTIC_ENABLED", _flag)
-    reader.take("host", "MYSTIC_HOST", _host)
-    reader.take("port", "MYSTIC_PORT", _port)
-    reader.take("stage", "MYSTIC_ENV", _name)
-    reader.take("overhead_budget", "MYSTIC_OVERHEAD_BUDGET", _budget)
-    reader.take("log_level", "LOG_LEVEL", _one_of(str.upper, LEVELS))
-    reader.take("exporter", "MYSTIC_EXPORTER", _one_of(str.lower, EXPORTERS))
-    reader.take("interval", "MYSTIC_EXPORT_INTERVAL", _interval)
-    reader.take("sample_rate", "MYSTIC_TRACES_PER_SECOND", _rate)
-    reader.take("api_key", "MYSTIC_API_KEY", _key)
+    reader.take("enabled", "MYSTIC_ENABLED", value.flag)
+    reader.take("host", "MYSTIC_HOST", value.host)
+    reader.take("port", "MYSTIC_PORT", value.port)
+    reader.take("stage", "MYSTIC_ENV", value.label)
+    reader.take("overhead_budget", "MYSTIC_OVERHEAD_BUDGET", value.budget)
+    reader.take("log_level", "LOG_LEVEL", value.one_of(str.upper, LEVELS))
+    reader.take("exporter", "MYSTIC_EXPORTER", value.one_of(str.lower, EXPORTERS))
+    reader.take("interval", "MYSTIC_EXPORT_INTERVAL", value.interval)
+    reader.take("sample_rate", "MYSTIC_TRACES_PER_SECOND", value.rate)
+    reader.take("api_key", "MYSTIC_API_KEY", value.key)
     if "api_key" not in reader.values:
-        reader.take("api_key", "MYSTIC_API_KEY_FILE", _key_file)
-    reader.take_each("targets", "MYSTIC_TARGETS", _target)
-    reader.take_each("allow", "MYSTIC_ALLOW", _module)
+        reader.take("api_key", "MYSTIC_API_KEY_FILE", value.key_file)
+    reader.take_each("targets", "MYSTIC_TARGETS", value.target)
+    reader.take_each("allow", "MYSTIC_ALLOW", value.module_glob)
     _read_service(reader)
     return Settings(**reader.values, origins=reader.origins, warnings=tuple(reader.warnings))
 
@@ -108,8 +106,8 @@ class _Reader:
     def get(self, variable: str) -> str:
         return self.environ.get(variable, "").strip()
 
-    def put(self, name: str, value: object, origin: str) -> None:
-        self.values[name] = value
+    def put(self, name: str, chosen: object, origin: str) -> None:
+        self.values[name] = chosen
         self.origins[name] = origin
 
     def warn(self, error: Invalid, outcome: str) -> None:
@@ -170,23 +168,23 @@ def _read_file(reader: _Reader, root: str, path: str) -> None:
 
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.loads(file.read(_MOST_BYTES))
+            content = json.loads(file.read(value.MOST_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         reader.warnings.append(f"{path!r} cannot be read ({error}): write JSON, or run 'mystic init'; it is ignored")
         return
     if not isinstance(content, dict):
         reader.warn(Invalid(path, content, "write a JSON object"), "it is ignored")
         return
-    for key, value in content.items():
+    for key, given in content.items():
         known = _FILE_KEYS.get(key)
         try:
             if known is None:
-                raise Invalid(f"{path} {key}", value, f"unknown key; known are {', '.join(_FILE_KEYS)}")
+                raise Invalid(f"{path} {key}", given, f"unknown key; known are {', '.join(_FILE_KEYS)}")
             name, read = known
-            if key == "project_root" and isinstance(value, str):
-                value = os.path.join(root, value)
+            if key == "project_root" and isinstance(given, str):
+                given = os.path.join(root, given)
             if reader.origins.get(name, "default") == "default":
-                reader.put(name, read(value, f"{path} {key}"), f"file {path}")
+                reader.put(name, read(given, f"{path} {key}"), f"file {path}")
         except Invalid as error:
             reader.warn(error, "it is ignored")
     reader.values.pop("version", None)
@@ -202,19 +200,13 @@ def _read_service(reader: _Reader) -> None:
         ("OTEL_RESOURCE_ATTRIBUTES", resource.get("service.name", "").strip()),
     ):
         if text:
-            reader.put("service", _fit(text), f"environment {variable}")
-            if _fit(text) != text:
+            reader.put("service", value.fit(text), f"environment {variable}")
+            if value.fit(text) != text:
                 remedy = "hijacks name a service by up to 63 letters, digits, '.', '_' or '-'"
-                reader.warn(Invalid(variable, text, remedy), f"{_fit(text)!r} is used")
+                reader.warn(Invalid(variable, text, remedy), f"{value.fit(text)!r} is used")
             return
     if "service" not in reader.values and reader.values.get("project_root"):
-        reader.values["service"] = _fit(os.path.basename(reader.values["project_root"]))
-
-
-def _fit(text: str) -> str:
-    """Return ``text`` as a name that a hijack can give: other characters become ``-``."""
-    fitted = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text).strip("._-")
-    return fitted[:63] or "unknown_service"
+        reader.values["service"] = value.fit(os.path.basename(reader.values["project_root"]))
 
 
 def _folder(cwd: str | None) -> str:
@@ -224,131 +216,11 @@ def _folder(cwd: str | None) -> str:
         return ""
 
 
-def _flag(text: object, name: str) -> bool:
-    if isinstance(text, bool):
-        return text
-    word = str(text).strip().lower()
-    if word in ("1", "true", "yes", "on"):
-        return True
-    if word in ("0", "false", "no", "off"):
-        return False
-    raise Invalid(name, text, "give true or false")
-
-
-def _host(text: str, name: str) -> str:
-    host = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if len(host) > 253 or not all(c.isalnum() or c in ".-_:%" for c in host) or (":" in host and host.count(":") < 2):
-        raise Invalid(name, text, "give a host name or address without scheme and port, e.g. 'mystic' or '127.0.0.1'")
-    # What a server binds to everywhere is, seen from this machine, the machine itself.
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-
-
-def _port(text: str, name: str) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536:
-        return int(text)
-    raise Invalid(name, text, "give a port from 1 to 65535")
-
-
-def _name(text: object, name: str) -> str:
-    if isinstance(text, str) and text and _fit(text) == text:
-        return text
-    raise Invalid(name, text, "give up to 63 letters, digits, '.', '_' or '-'")
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        return -1.0
-    return number if number == number else -1.0
-
-
-def _budget(text: str, name: str) -> float:
-    if text.lower() == "off":
-        return 0.0
-    share = _number(text[:-1]) / 100 if text.endswith("%") else _number(text)
-    if 0 <= share <= 1:
-        return share
-    raise Invalid(name, text, "give a share of one core such as '3%' or '0.03', or 'off'")
-
-
-def _interval(text: str, name: str) -> float:
-    period = seconds(text, name)
-    if 0.05 <= period <= 3600:
-        return period
-    raise Invalid(name, text, "give a time from '50ms' to '1h'")
-
-
-def _rate(text: str, name: str) -> float:
-    rate = float("inf") if text.lower() == "all" else _number(text)
-    if rate >= 0:
-        return rate
-    raise Invalid(name, text, "give traces per second such as '5', 'all', or 0 for none")
-
-
-def _one_of(fold: Callable[[str], str], allowed: tuple[str, ...]) -> Callable[[str, str], str]:
-    def read(text: str, name: str) -> str:
-        if fold(text) in allowed:
-            return fold(text)
-        raise Invalid(name, text, f"give one of {', '.join(allowed)}")
-
-    return read
-
-
-def _key(text: str, name: str) -> str:
-    if text.isascii() and text.isprintable() and len(text) <= 4096:
-        return text
-    raise Invalid(name, "(not shown)", "give a key of at most 4096 printable ASCII characters")
-
-
-def _key_file(text: str, name: str) -> str:
-    try:
-        with open(text, encoding="utf-8") as file:
-            content = file.read(_MOST_BYTES).strip()
-    except (OSError, ValueError) as error:
-        raise Invalid(name, text, f"give a file this process can read ({error})") from None
-    if not content:
-        raise Invalid(name, text, "give a file that holds the key; this one is empty")
-    return _key(content, name)
-
-
-def _target(text: str, name: str) -> Target:
-    return parse_target(text if ":" in text else f"{text}:*", name)
-
-
-def _module(text: str, name: str) -> str:
-    return parse_target(f"{text}:*", name).module
-
-
-def _directory(value: object, name: str) -> str:
-    if isinstance(value, str) and os.path.isdir(value):
-        return os.path.abspath(value)
-    raise Invalid(name, value, "give a folder that exists")
-
-
-def _patterns(value: object, name: str) -> tuple[str, ...]:
-    if isinstance(value, list) and all(isinstance(one, str) and one for one in value):
-        return tuple(value)
-    raise Invalid(name, value, "give a list of globs such as '*.pyc' or '.venv'")
-
-
-def _version(value: object, name: str) -> object:
-    if value in (CONFIG_VERSION, str(CONFIG_VERSION)) and value is not True:
-        return value
-    raise Invalid(name, value, f"this release reads version {CONFIG_VERSION}; run 'mystic init' of the newer one")
-
-
 _FILE_KEYS: dict[str, tuple[str, Callable[[Any, str], object]]] = {
-    "version": ("version", _version),
-    "project_name": ("service", lambda value, name: _fit(_name_text(value, name))),
-    "project_root": ("project_root", _directory),
-    "ignore_patterns": ("ignore_patterns", _patterns),
-    "auto_discover": ("auto_discover", _flag),
-    "mcp_enabled": ("mcp_enabled", _flag),
+    "version": ("version", value.version),
+    "project_name": ("service", lambda given, name: value.fit(value.title(given, name))),
+    "project_root": ("project_root", value.directory),
+    "ignore_patterns": ("ignore_patterns", value.patterns),
+    "auto_discover": ("auto_discover", value.flag),
+    "mcp_enabled": ("mcp_enabled", value.flag),
 }
-
-
-def _name_text(value: object, name: str) -> str:
-    if isinstance(value, str) and value.strip():
-        return value.strip()
-    raise Invalid(name, value, "give a name")

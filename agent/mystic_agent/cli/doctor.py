@@ -1,0 +1,143 @@
+"""``mystic doctor``: why the agent is, or is not, at work here."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import mystic_bootstrap
+
+from mystic_agent import __version__
+from mystic_agent.cli import collector, reach
+from mystic_agent.cli.command import Command
+from mystic_agent.cli.config import shown
+from mystic_agent.cli.failure import Failure
+from mystic_agent.cli.output import coloured, show
+from mystic_agent.contract import wire
+from mystic_agent.settings import Settings, load
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        about: what was looked at.
+        verdict: ``ok``, ``note`` (as asked for), ``warn`` (works, not as meant) or ``fail``.
+        detail: what was found, with the remedy when something is to be done.
+    """
+
+    about: str
+    verdict: str
+    detail: str
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cmd", nargs=argparse.REMAINDER, metavar="-- CMD …", help="the application's command, if any")
+
+
+def _run(args: argparse.Namespace) -> int:
+    cmd = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
+    settings = load()
+    reached = reach.probe(reach.interpreter(cmd), os.environ)
+    findings = [
+        *_versions(),
+        *(Finding("settings", "warn", warning) for warning in settings.warnings),
+        *_project(settings),
+        *_ways(reached),
+        *_path(reached),
+        *_connection(settings),
+    ]
+    bad = any(finding.verdict == "fail" for finding in findings)
+    data = {
+        "ok": not bad,
+        "findings": [asdict(finding) for finding in findings],
+        "ways": [asdict(one) for one in reached],
+        "settings": shown(settings),
+        "sys_path": sys.path,
+    }
+    text = "\n".join(f"{coloured(f.verdict)}{' ' * (5 - len(f.verdict))}{f.about}: {f.detail}" for f in findings)
+    show(data, text, args.format)
+    return 1 if bad else 0
+
+
+def _versions() -> Iterator[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("program", "ok", f"mystic {__version__} on Python {python} ({sys.executable})")
+    if importlib.util.find_spec("wrapt") is None:
+        yield Finding("wrapt", "fail", f"not found: run '{sys.executable} -m pip install wrapt'")
+        return
+    try:
+        yield Finding("wrapt", "ok", importlib.metadata.version("wrapt"))
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding("wrapt", "ok", "a copy without metadata")
+
+
+def _project(settings: Settings) -> Iterator[Finding]:
+    root = settings.project_root
+    if not root:
+        detail = "none here, so no function is observed by default: set PROJECT_ROOT to the application's folder"
+        yield Finding("project root", "warn", detail)
+        return
+    origin = settings.origins["project_root"]
+    if not os.access(root, os.R_OK | os.X_OK):
+        yield Finding("project root", "fail", f"{root} ({origin}) cannot be read: give this user the right to")
+        return
+    yield Finding("project root", "ok", f"{root} ({origin})")
+    data = os.path.join(root, ".mystic")
+    place = data if os.path.isdir(data) else root
+    if not os.access(place, os.W_OK | os.X_OK):
+        detail = f"{place} cannot be written: a collector started here needs MYSTIC_DATA_DIR set to a folder that can"
+        yield Finding("project data", "warn", detail)
+
+
+def _ways(reached: list[reach.Reach]) -> Iterator[Finding]:
+    titles = {
+        "PYTHONPATH": f"on by PYTHONPATH={mystic_bootstrap.FOLDER}",
+        "environment": "on by MYSTIC_ENABLED=true",
+        "command": "on by mystic run",
+    }
+    for one in reached:
+        # Not switched on by the environment is a choice; the other two were asked for by trying them.
+        verdict = "ok" if one.active else "note" if one.way == "environment" else "fail"
+        yield Finding(titles[one.way], verdict, "yes" if one.active else f"no, {one.reason}")
+
+
+def _path(reached: list[reach.Reach]) -> Iterator[Finding]:
+    child = next((one.child for one in reached if one.way == "command" and one.child), None)
+    if child is None:
+        return
+    version = ".".join(map(str, child["version"]))
+    yield Finding("sys.path", "ok", f"Python {version} sees {os.pathsep.join(filter(None, child['path']))}")
+
+
+def _connection(settings: Settings) -> Iterator[Finding]:
+    where = f"{settings.host}:{settings.port}"
+    begin = time.perf_counter()
+    try:
+        collector.get(settings, wire.HEALTH_PATH)
+    except Failure as failure:
+        yield Finding("to the collector", "fail", str(failure))
+        return
+    yield Finding("to the collector", "ok", f"{where} answers in {(time.perf_counter() - begin) * 1000:.1f} ms")
+    try:
+        event = collector.first_event(settings)
+    except Failure as failure:
+        yield Finding("back from it", "fail", str(failure))
+        return
+    yield Finding("back from it", "ok", f"the stream opens and sends {event!r}")
+
+
+command = Command(
+    "doctor",
+    "tell whether the agent works here, and why not",
+    "mystic doctor -- python app.py",
+    _configure,
+    _run,
+)
