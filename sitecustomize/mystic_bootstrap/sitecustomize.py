@@ -11,7 +11,7 @@ import sys
 
 def _without(folder: str) -> "list[tuple[int, str]]":
     """Take ``folder`` off ``sys.path`` and return what was taken, with its positions."""
-    taken = [(i, entry) for i, entry in enumerate(sys.path) if os.path.abspath(entry) == folder]
+    taken = [(i, entry) for i, entry in enumerate(sys.path) if os.path.realpath(entry) == folder]
     for _, entry in taken:
         sys.path.remove(entry)
     return taken
@@ -49,7 +49,7 @@ def _activate(folder: str) -> None:
     mystic_bootstrap.activate("PYTHONPATH")
 
 
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_FOLDER = os.path.dirname(os.path.realpath(__file__))
 try:
     _chain(_FOLDER)
 except Exception:
