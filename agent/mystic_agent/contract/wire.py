@@ -28,6 +28,7 @@ DURATION = "mystic.function.duration"  # ExponentialHistogram, scale 0, unit ns
 ERRORS = "mystic.function.errors"  # Sum, unit {call}
 DECISIONS = "mystic.function.decisions"  # Sum, unit {call}; attributes STRATEGY and DECISION
 DROPPED = "mystic.agent.dropped"  # Sum, unit {item}; attribute KIND
+CALLS = "mystic.function.calls"  # Sum, unit {call}: calls counted without being timed; add to the histogram's count
 OVERHEAD = "mystic.agent.overhead"  # Gauge, share of one core spent in the agent
 FUNCTIONS = "mystic.agent.functions"  # Gauge, functions attached
 

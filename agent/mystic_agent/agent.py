@@ -1,0 +1,171 @@
+"""The agent of one process: the parts, put together, and what the link to the collector asks of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+from mystic_agent import __version__, main_module
+from mystic_agent.attachments import Attachments
+from mystic_agent.cache.memory import Memory
+from mystic_agent.contract import wire
+from mystic_agent.contract.hijack import Hijack
+from mystic_agent.contract.report import FunctionReport, Report
+from mystic_agent.governor import Governor
+from mystic_agent.guard import guard
+from mystic_agent.imports import Finder
+from mystic_agent.observe.trace import Tracer
+from mystic_agent.records import Attribute, Batch, Count
+from mystic_agent.recursion import Allowance
+from mystic_agent.scope import Scope
+from mystic_agent.settings import Settings
+
+EXTREMES_EVERY_SECONDS = 10.0
+
+
+class Agent:
+    """What the agent is and does in one process, without its threads.
+
+    Args:
+        settings: read once.
+        way: how it was switched on; shown to people.
+    """
+
+    def __init__(self, settings: Settings, way: str) -> None:
+        self.settings = settings
+        self.way = way
+        self.instance = os.urandom(8).hex()
+        self.threads: set[int] = set()
+        self.tracer = Tracer(settings.sample_rate)
+        self.scope = Scope(settings.project_root, settings.ignore_patterns, settings.targets)
+        self.attachments = Attachments(self.scope, self.tracer, settings.stage, settings.service, self.threads)
+        self.governor = Governor(self.attachments, settings.overhead_budget)
+        self.version = -1
+        self.dropped: Callable[[], dict[str, int]] = dict
+        self.start_ns = time.time_ns()
+        self._undo: list[Callable[[], None]] = []
+        self._reported: dict[str, FunctionReport] = {}
+        self._last_arm = self._last_extremes = time.monotonic()
+
+    # -- beginning and end -------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Start watching: imports to come, modules already loaded, and the script itself."""
+        finder = Finder(self.scope.wants_module, self._arrived)
+        self._undo.append(finder.install())
+        self._undo.append(Allowance().install())
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, ModuleType) and self.scope.wants_loaded(name, module):
+                guard.run("arrive", self.attachments.arrive, 0, module)
+        main = sys.modules["__main__"]
+        self._undo.append(
+            main_module.watch(lambda: self.scope.wants_loaded("__main__", main), lambda: self._arrived(main))
+        )
+        self.tracer.arm(1.0)
+
+    def close(self) -> None:
+        """Put everything back; nothing of ours stays on any call or import."""
+        self.tracer.disarm()
+        self.attachments.release_all()
+        while self._undo:
+            guard.run("close", self._undo.pop(), None)
+
+    def _arrived(self, module: ModuleType) -> None:
+        guard.run("arrive", self.attachments.arrive, 0, module)
+
+    def after_fork(self) -> None:
+        """Become a process of its own: a new instance, figures from zero, no trace under way."""
+        self.instance = os.urandom(8).hex()
+        self.start_ns = time.time_ns()
+        self.threads.clear()
+        self.tracer.reset()
+        self.attachments.reset()
+        self._reported.clear()
+        self.governor = Governor(self.attachments, self.settings.overhead_budget)
+
+    # -- what the link asks --------------------------------------------------------------------------
+
+    def resource(self) -> list[Attribute]:
+        """Return the resource attributes of this process, by OpenTelemetry's semantic conventions."""
+        return [
+            (wire.SERVICE_NAME, self.settings.service),
+            (wire.INSTANCE_ID, self.instance),
+            (wire.STAGE, self.settings.stage),
+            (wire.PID, os.getpid()),
+            ("host.name", os.uname().nodename),
+            ("process.runtime.name", sys.implementation.name),
+            ("process.runtime.version", sys.version.split()[0]),
+            ("telemetry.sdk.name", "gnosis-mystic"),
+            ("telemetry.sdk.language", "python"),
+            ("telemetry.sdk.version", __version__),
+        ]
+
+    def collect(self) -> Batch:
+        """Return what there is to say now, and do what is due: sampling, extremes, expiry, the governor."""
+        now = time.monotonic()
+        elapsed, self._last_arm = now - self._last_arm, now
+        main = sys.modules.get("__main__")
+        if main is not None and self.scope.wants_loaded("__main__", main):
+            self._arrived(main)
+        guard.run("governor", self.governor.tick, [])
+        meters = [a.meter for a in list(self.attachments.by_name.values())]
+        readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]
+        counts = [count for meter in meters for count in meter.counts()]
+        counts += [Count(wire.DROPPED, n, ((wire.KIND, kind),)) for kind, n in self.dropped().items()]
+        counts.append(Count(wire.OVERHEAD, self.governor.share, (), gauge=True))
+        counts.append(Count(wire.FUNCTIONS, len(meters), (), gauge=True))
+        batch = Batch(self.tracer.collect(), readings, counts)
+        if now - self._last_extremes >= EXTREMES_EVERY_SECONDS:
+            self._last_extremes = now
+            for meter in meters:
+                meter.forget_extremes()
+        for attached in list(self.attachments.by_name.values()):
+            for held in list(attached.keep.values()):
+                if isinstance(held, Memory):
+                    held.sweep()
+        self.tracer.arm(elapsed)
+        return batch
+
+    def apply(self, version: int, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]]) -> None:
+        """Put a whole set of hijacks in force."""
+        self.attachments.apply(hijacks, rejected)
+        self.version = version
+
+    def report(self, complete: bool) -> Report | None:
+        """Return the state of all functions, or of those whose state changed since the last report."""
+        current = self.attachments.reports()
+        before = {} if complete else self._reported
+        changed = [one for name, one in current.items() if before.get(name) != one]
+        gone = [FunctionReport(name, "released") for name in before if name not in current]
+        if not complete and not changed and not gone and self.version == self._told:
+            return None
+        self._reported, self._told = current, self.version
+        return Report(
+            self.instance,
+            self.settings.service,
+            self.settings.stage,
+            os.getpid(),
+            self.version,
+            complete,
+            tuple(changed + gone),
+            self.status(),
+        )
+
+    _told = -2
+
+    def status(self) -> dict[str, object]:
+        """Return facts about this process for people."""
+        return {
+            "agent": __version__,
+            "python": sys.version.split()[0],
+            "program": " ".join(sys.orig_argv[:4])[:200],
+            "way": self.way,
+            "overhead": round(self.governor.share, 6),
+            "budget": self.settings.overhead_budget,
+            "dropped": self.dropped(),
+            "faults": guard.to_json()[-10:],
+            "warnings": list(self.settings.warnings),
+        }

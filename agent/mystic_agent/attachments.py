@@ -1,0 +1,284 @@
+"""Every function that concerns us in this process, and what is in force on it.
+
+The only authority over which hook is in which function. Changes come from two sides, modules that arrive and
+hijacks that change, and meet in ``_settle``, which compares what should be in force with what is.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+from mystic_agent import native, plan, targets
+from mystic_agent.contract.hijack import Hijack
+from mystic_agent.contract.report import FunctionReport
+from mystic_agent.guard import guard
+from mystic_agent.observe.meter import Meter
+from mystic_agent.observe.trace import Tracer
+from mystic_agent.plan import Plan, Refused
+from mystic_agent.scope import Scope
+from mystic_agent.strategies import Subject
+from mystic_agent.swap import Swapped
+
+SHARED_WITH_AGENT = frozenset(
+    ["_weakrefset", "abc", "codecs", "collections", "contextlib", "copy", "copyreg", "email", "encodings", "enum", "functools", "gc", "gzip", "http", "io", "json", "logging", "os", "posixpath", "queue", "random", "re", "select", "selectors", "socket", "ssl", "struct", "threading", "typing", "urllib", "weakref", "zlib"]
+)
+"""Modules whose functions the agent's own threads may call: those calls are not the application's."""
+OBSERVE, COUNT, RELEASED = "observe", "count", "released"
+
+
+class Attached:
+    """One function by name: its function objects, its figures and what is in force.
+
+    Several function objects may share a name: a property's getter and setter, instances of one closure.
+    """
+
+    def __init__(self, module: str, qualname: str, meter: Meter) -> None:
+        self.module = module
+        self.qualname = qualname
+        self.name = f"{module}:{qualname}"
+        self.meter = meter
+        self.swaps: list[Swapped] = []
+        self.native: native.Native | None = None
+        self.kind = ""
+        self.default = False
+        self.reason = ""
+        self.plan: Plan | None = None
+        self.level = OBSERVE
+        self.governed = ""
+        self.state = "released"
+        self.why = ""
+        self.references: tuple[str, ...] = ()
+        self.keep: dict[Any, Any] = {}
+
+    def report(self) -> FunctionReport:
+        """Return what the collector is told."""
+        code = self.swaps[0].code if self.swaps else None
+        chosen = self.plan or Plan()
+        return FunctionReport(
+            function=self.name,
+            state=self.state,
+            reason=self.why,
+            kind="native" if self.native else self.kind,
+            file=code.co_filename if code is not None else "",
+            line=code.co_firstlineno if code is not None else 0,
+            strategies=("observe", *(spec.name for spec in chosen.strategies)) if self.state == "attached" else (),
+            hijacks=chosen.hijacks,
+            references=self.references,
+        )
+
+
+class Attachments:
+    """The functions of this process.
+
+    Args:
+        scope: which modules and functions are observed by default.
+        tracer: where sampled calls go.
+        stage: ``MYSTIC_ENV``.
+        service: this process's ``service.name``.
+        agent_threads: identities of the agent's own threads; mutable, shared.
+    """
+
+    def __init__(self, scope: Scope, tracer: Tracer, stage: str, service: str, agent_threads: set[int]) -> None:
+        self.scope = scope
+        self.tracer = tracer
+        self.stage = stage
+        self.service = service
+        self.threads = agent_threads
+        self.by_name: dict[str, Attached] = {}
+        self.hijacks: tuple[Hijack, ...] = ()
+        self.rejected: tuple[tuple[str, str], ...] = ()
+        self._lock = _thread.RLock()
+
+    def arrive(self, module: ModuleType) -> int:
+        """Look at a module that has been loaded (again); return how many of its functions are now hijacked."""
+        name = module.__name__
+        with self._lock:
+            if not self.scope.wants_loaded(name, module):
+                return 0
+            default = self.scope.by_default(name, module)
+            found = targets.functions(module)
+            current = {id(one.function) for one in found}
+            for attached in [a for a in self.by_name.values() if a.module == name]:
+                attached.swaps = [s for s in attached.swaps if id(s.function) in current or not s.release()]
+            for one in found:
+                self._add(name, one, default)
+            return sum(self._settle(a) for a in list(self.by_name.values()) if a.module == name)
+
+    def _add(self, module: str, one: targets.Found, default: bool) -> None:
+        full = f"{module}:{one.qualname}"
+        attached = self.by_name.get(full)
+        if attached is None:
+            attached = self.by_name[full] = Attached(module, one.qualname, Meter(full, self.tracer))
+        if all(swap.function is not one.function for swap in attached.swaps):
+            swap = Swapped(one.function)
+            attached.swaps.append(swap)
+            attached.kind = one.kind
+            attached.state = "released"  # the newcomer has no hook yet
+        attached.default = self.scope.wants_function(module, one.qualname, default)
+        attached.reason = one.reason
+
+    def apply(self, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]] = ()) -> None:
+        """Put the whole set of hijacks in force, in place of the one before."""
+        with self._lock:
+            mine = tuple(h for h in hijacks if h.applies_to(self.service) and h.strategies(self.stage))
+            if mine == self.hijacks and tuple(rejected) == self.rejected:
+                return
+            changed = _changed(self.hijacks, mine)
+            self.hijacks, self.rejected = mine, tuple(rejected)
+            self.scope.name(h.target for h in mine)
+            self._look_for_named(mine)
+            for attached in list(self.by_name.values()):
+                if any(h.target.matches(attached.module, attached.qualname) for h in changed):
+                    self._settle(attached)
+
+    def _look_for_named(self, hijacks: Iterable[Hijack]) -> None:
+        """Search modules that are already loaded for what the hijacks name and is not known yet."""
+        for hijack in hijacks:
+            target = hijack.target
+            if target.exact and str(target) in self.by_name:
+                continue
+            names = [target.module] if target.module in sys.modules else list(sys.modules)
+            for name in names:
+                module = sys.modules.get(name)
+                if (
+                    isinstance(module, ModuleType)
+                    and target.wants_module(name)
+                    and self.scope.wants_loaded(name, module)
+                ):
+                    default = self.scope.by_default(name, module)
+                    for one in targets.functions(module):
+                        self._add(name, one, default)
+                    if target.exact and str(target) not in self.by_name:
+                        self._add_native(name, module, target.qualname)
+
+    def _add_native(self, name: str, module: ModuleType, qualname: str) -> None:
+        found = native.find(module, qualname)
+        if found is not None:
+            full = f"{name}:{qualname}"
+            attached = self.by_name[full] = Attached(name, qualname, Meter(full, self.tracer))
+            attached.native = found
+            attached.references = found.missed()
+
+    def _settle(self, attached: Attached) -> bool:
+        """Bring what is in force on one function to what should be; return True when it is hijacked."""
+        chosen = plan.choose(self.hijacks, self.stage, attached.module, attached.qualname)
+        wanted = chosen is not None or (attached.default and not attached.reason)
+        if attached.level == RELEASED and not (chosen and chosen.strategies):
+            wanted = False
+        try:
+            if not wanted:
+                self._release(attached)
+                attached.state, attached.why = self._idle(attached)
+            else:
+                self._install(attached, chosen or Plan())
+        except Refused as refused:
+            self._release(attached)
+            attached.state, attached.why = "failed", str(refused)
+        except (ValueError, TypeError, RuntimeError, SyntaxError) as error:
+            guard.note("attach", error)
+            self._release(attached)
+            attached.state, attached.why = "failed", f"{type(error).__name__}: {error}"[:300]
+        attached.plan = chosen
+        return attached.state in ("attached", "counting")
+
+    def _idle(self, attached: Attached) -> tuple[str, str]:
+        if attached.governed:
+            return "released", attached.governed
+        if attached.reason and attached.default:
+            return "skipped", attached.reason
+        return "released", ""
+
+    def _install(self, attached: Attached, chosen: Plan) -> None:
+        counting = attached.level == COUNT and not chosen.strategies
+        state = "counting" if counting else "attached"
+        if attached.state == state and attached.plan is not None and attached.plan.strategies == chosen.strategies:
+            return
+        if attached.state == state and attached.plan is None and not chosen.strategies:
+            return
+        if attached.native is not None:
+            if chosen.strategies:
+                raise Refused(f"{attached.name} is implemented in C and can only be observed")
+            attached.native.install(attached.meter)
+        shared = attached.module.partition(".")[0] in SHARED_WITH_AGENT
+        for swap in attached.swaps:
+            subject = Subject(
+                attached.name, swap.original, swap.code, attached.kind, attached.meter, self.tracer, attached.keep
+            )
+            swap.install(
+                *plan.compose(chosen, subject, counting=counting, shared_with_agent=shared, agent=self.threads)
+            )
+        attached.state, attached.why = state, attached.governed if counting else ""
+
+    def _release(self, attached: Attached) -> None:
+        for swap in attached.swaps:
+            if not swap.release():
+                attached.why = "another tool has replaced the code of this function"
+        if attached.native is not None:
+            attached.native.release()
+        attached.state = "released"
+
+    def step(self, name: str, level: str, reason: str) -> None:
+        """Step one function down to counting, or release it, and remember why."""
+        with self._lock:
+            attached = self.by_name[name]
+            attached.level, attached.governed = level, reason
+            self._settle(attached)
+
+    def release_all(self) -> None:
+        """Put every function back; nothing of ours stays on any call."""
+        with self._lock:
+            self.hijacks = ()
+            for attached in self.by_name.values():
+                self._release(attached)
+                attached.default = False
+
+    def pending(self) -> list[FunctionReport]:
+        """Return what hijacks name and this process does not have, with the reason."""
+        missing = []
+        for hijack in self.hijacks:
+            if any(hijack.target.matches(a.module, a.qualname) for a in self.by_name.values()):
+                continue
+            module = sys.modules.get(hijack.target.module)
+            if hijack.target.module.partition(".")[0] in targets.OWN:
+                state, reason = "failed", "the agent does not hijack itself"
+            elif module is None:
+                state, reason = "pending", "no such module is loaded yet"
+            else:
+                near = [a.qualname for a in self.by_name.values() if a.module == hijack.target.module]
+                hint = _closest(hijack.target.qualname, near)
+                state, reason = "failed", f"the module is loaded and has no such function{hint}"
+            missing.append(FunctionReport(str(hijack.target), state, reason, hijacks=(hijack.id,)))
+        missing += [
+            FunctionReport(f"hijack:{identity}", "failed", why, hijacks=(identity,)) for identity, why in self.rejected
+        ]
+        return missing
+
+    def reports(self) -> dict[str, FunctionReport]:
+        """Return the state of everything known, by name."""
+        with self._lock:
+            known = {a.name: a.report() for a in self.by_name.values() if a.default or a.plan or a.state != "released"}
+            known.update((one.function, one) for one in self.pending())
+            return known
+
+    def reset(self) -> None:
+        """Start from zero figures and new locks, as a forked child does; hooks stay in force."""
+        self._lock = _thread.RLock()
+        for attached in self.by_name.values():
+            attached.meter.reset()
+
+
+def _changed(before: Sequence[Hijack], after: Sequence[Hijack]) -> list[Hijack]:
+    """Return the hijacks that came, went or differ."""
+    old, new = {h.id: h for h in before}, {h.id: h for h in after}
+    return [h for key, h in new.items() if old.get(key) != h] + [h for key, h in old.items() if new.get(key) != h]
+
+
+def _closest(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, 3, 0.5)
+    return f"; close: {', '.join(near)}" if near else ""

@@ -1,0 +1,83 @@
+"""Which results may be handed out again as they are, and how the others are copied.
+
+A mutable result that callers share would let one caller change what the next one gets.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), range, type(Ellipsis)})
+_VALUES = frozenset(
+    {
+        ("datetime", "datetime"),
+        ("datetime", "date"),
+        ("datetime", "time"),
+        ("datetime", "timedelta"),
+        ("decimal", "Decimal"),
+        ("fractions", "Fraction"),
+        ("uuid", "UUID"),
+        ("pathlib", "PosixPath"),
+    }
+)
+MOST_PARTS = 10_000
+
+
+def frozen(value: Any, parts: int = 1000) -> bool:
+    """True when ``value`` and everything in it is immutable; unknown types count as mutable."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return True
+    if kind is tuple or kind is frozenset:
+        return len(value) <= parts and all(frozen(item, parts // max(len(value), 1)) for item in value)
+    if isinstance(value, type):
+        return True
+    return (kind.__module__, kind.__qualname__) in _VALUES and getattr(
+        sys.modules.get(kind.__module__), kind.__qualname__, None
+    ) is kind
+
+
+def copied(value: Any) -> Any:
+    """Return a copy that shares nothing mutable with ``value``; plain containers without ``copy.deepcopy``'s cost.
+
+    Raises:
+        Exception: whatever the value's own ``__deepcopy__`` or ``__reduce_ex__`` raises.
+    """
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {key if type(key) in _PLAIN else copied(key): copied(item) for key, item in value.items()}
+    if kind is list:
+        return [copied(item) for item in value]
+    import copy
+
+    return copy.deepcopy(value)
+
+
+def weight(value: Any, parts: int = MOST_PARTS) -> int:
+    """Return an estimate of the bytes ``value`` holds; containers of exact types are opened, others are not.
+
+    Beyond ``parts`` parts the rest of a container is extrapolated.
+    """
+    size, left, seen, stack = 0, parts, set(), [value]
+    while stack and left > 0:
+        item = stack.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        left -= 1
+        kind = type(item)
+        size += sys.getsizeof(item) if kind.__module__ == "builtins" else object.__sizeof__(item)
+        if kind in (list, tuple, set, frozenset):
+            stack.extend(item)
+        elif kind is dict:
+            stack.extend(item.keys())
+            stack.extend(item.values())
+        elif kind.__module__ != "builtins":
+            try:
+                stack.append(object.__getattribute__(item, "__dict__"))
+            except AttributeError:
+                continue
+    return size if left > 0 else size * (1 + len(stack) // max(parts, 1))

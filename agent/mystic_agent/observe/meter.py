@@ -1,0 +1,216 @@
+"""The figures of one function, exact under threads, and the slow exits of its trampoline."""
+
+from __future__ import annotations
+
+import _thread
+from time import perf_counter_ns
+
+from mystic_agent.contract import wire
+from mystic_agent.guard import FAULTS, guard
+from mystic_agent.observe.trace import SAMPLED, Tracer
+from mystic_agent.records import Count, Reading
+
+BUCKETS = 64
+TOTAL, LOWEST, HIGHEST, ERRORS, CALLS = 64, 65, 66, 67, 68
+_NEVER = 1 << 61  # above every duration, below SAMPLED
+MOST_DECISIONS = 64
+_CONTROL_FLOW = (StopIteration, StopAsyncIteration)
+
+
+def _fresh() -> list[int]:
+    cells = [0] * (CALLS + 1)
+    cells[LOWEST], cells[HIGHEST] = _NEVER, -1
+    return cells
+
+
+class Meter:
+    """Counts, durations and decisions of one function in one process.
+
+    ``h`` is one flat list that trampolines write without a lock: ``h[i] += n`` holds no call and no
+    backward jump between load and store, so that the interpreter never switches threads inside it.
+    Indices 0 to 63 count calls by ``duration_ns.bit_length()``; TOTAL, LOWEST, HIGHEST, ERRORS and CALLS
+    (calls counted without being timed) follow, then one cell for each decision.
+
+    Args:
+        function: ``module:qualname``.
+        tracer: where sampled calls go.
+    """
+
+    __slots__ = ("_decisions", "_high", "_lock", "_low", "function", "h", "seen", "tracer")
+
+    def __init__(self, function: str, tracer: Tracer) -> None:
+        self.function = function
+        self.tracer = tracer
+        self.h = _fresh()
+        self.seen = False
+        self._low, self._high = _NEVER, -1
+        self._decisions: dict[tuple[str, str, str, bool], int] = {}
+        self._lock = _thread.RLock()
+
+    def cell(self, strategy: str, decision: str, reason: str = "", *, untimed: bool = False) -> int:
+        """Return the index in ``h`` that counts this decision, made when first asked for.
+
+        With ``untimed`` the decision stands for a whole call that is counted there and nowhere else.
+        """
+        key = (strategy, decision, reason, untimed)
+        with self._lock:
+            index = self._decisions.get(key)
+            if index is None and len(self._decisions) >= MOST_DECISIONS:
+                key = (strategy, decision, "other", untimed)
+                index = self._decisions.get(key)
+            if index is None:
+                index = self._decisions[key] = len(self.h)
+                self.h.append(0)
+            return index
+
+    def note(self, elapsed: int) -> int:
+        """Take a duration outside the known extremes; return the true duration in ns.
+
+        A sampled call arrives here too, because its start was moved by SAMPLED.
+        """
+        try:
+            if elapsed < 0:
+                elapsed += SAMPLED
+                self.tracer.end(self, elapsed, None)
+                if self.h[LOWEST] <= elapsed <= self.h[HIGHEST]:
+                    return elapsed
+                self._extreme(elapsed)
+            else:
+                self._extreme(elapsed)
+                self.tracer.consider(self, elapsed, None)
+        except FAULTS as error:
+            guard.note("observe", error)
+        return elapsed if elapsed >= 0 else 0
+
+    def fail(self, started: int, error: BaseException) -> None:
+        """Take a call that ended in ``error``; it counts as an error only when it is an Exception."""
+        try:
+            elapsed = perf_counter_ns() - started
+            failed = isinstance(error, Exception) and not isinstance(error, _CONTROL_FLOW)
+            if elapsed < 0:
+                elapsed += SAMPLED
+                self.tracer.end(self, elapsed, error if failed else None)
+            elif failed:
+                self.tracer.consider(self, elapsed, error)
+            self.count(elapsed, failed)
+        except FAULTS as fault:
+            guard.note("observe", fault)
+
+    def note_async(self, elapsed: int) -> int:
+        """As :meth:`note`, for a coroutine, which owns a place in its task's context."""
+        if elapsed < 0:
+            guard.run("observe", self.tracer.end_async, None, self, elapsed + SAMPLED, None)
+            elapsed += SAMPLED
+            if self.h[LOWEST] <= elapsed <= self.h[HIGHEST]:
+                return elapsed
+            self._extreme(elapsed)
+            return elapsed
+        return self.note(elapsed)
+
+    def fail_async(self, started: int, error: BaseException) -> None:
+        """As :meth:`fail`, for a coroutine."""
+        elapsed = perf_counter_ns() - started
+        if elapsed >= 0:
+            self.fail(started, error)
+            return
+        failed = isinstance(error, Exception) and not isinstance(error, _CONTROL_FLOW)
+        guard.run("observe", self.tracer.end_async, None, self, elapsed + SAMPLED, error if failed else None)
+        self.count(elapsed + SAMPLED, failed)
+
+    def close(self, started: int) -> None:
+        """Take the normal end of a generator that began at ``started``."""
+        self._close(started, None, failed=False)
+
+    def close_error(self, started: int, error: BaseException) -> None:
+        """Take the end of a generator by ``error``; being closed early (GeneratorExit) is no error."""
+        self._close(started, error, failed=isinstance(error, Exception) and not isinstance(error, _CONTROL_FLOW))
+
+    def _close(self, started: int, error: BaseException | None, *, failed: bool) -> None:
+        elapsed = perf_counter_ns() - started
+        if elapsed < 0:
+            elapsed += SAMPLED
+            guard.run("observe", self.tracer.end_generator, None, self, started, elapsed, error if failed else None)
+        self.count(elapsed, failed)
+
+    def count(self, elapsed: int, failed: bool) -> None:
+        """Add one call of ``elapsed`` ns."""
+        h = self.h
+        if not h[LOWEST] <= elapsed <= h[HIGHEST]:
+            self._extreme(elapsed)
+        bucket = elapsed.bit_length()
+        h[bucket] += 1
+        h[TOTAL] += elapsed
+        if failed:
+            h[ERRORS] += 1
+
+    def _extreme(self, elapsed: int) -> None:
+        with self._lock:
+            h = self.h
+            if elapsed < h[LOWEST]:
+                h[LOWEST] = elapsed
+            if elapsed > h[HIGHEST]:
+                h[HIGHEST] = elapsed
+
+    @property
+    def calls(self) -> int:
+        """Calls so far, timed or only counted."""
+        cells = tuple(self.h)
+        return sum(cells[:BUCKETS]) + self._untimed(cells)
+
+    def _untimed(self, cells: tuple[int, ...]) -> int:
+        decided = sum(cells[index] for key, index in tuple(self._decisions.items()) if key[3] and index < len(cells))
+        return cells[CALLS] + decided
+
+    @property
+    def total_ns(self) -> int:
+        """Nanoseconds so far, of the timed calls."""
+        return self.h[TOTAL]
+
+    def forget_extremes(self) -> None:
+        """Begin a new interval, so that its slowest call is noticed again; the lifetime's are kept."""
+        with self._lock:
+            h = self.h
+            self._low, self._high = min(self._low, h[LOWEST]), max(self._high, h[HIGHEST])
+            h[LOWEST], h[HIGHEST] = _NEVER, -1
+
+    def read(self) -> Reading:
+        """Return the cumulative figures; one atomic copy, so that its parts belong together."""
+        with self._lock:
+            cells = tuple(self.h)
+            low, high = min(self._low, cells[LOWEST]), max(self._high, cells[HIGHEST])
+        called = high >= 0
+        return Reading(
+            self.function,
+            cells[:BUCKETS],
+            cells[TOTAL],
+            low if called else 0,
+            high if called else 0,
+            cells[ERRORS],
+        )
+
+    def counts(self) -> list[Count]:
+        """Return the decisions counted so far, and how many calls were counted without being timed."""
+        cells, base = tuple(self.h), (wire.FUNCTION, self.function)
+        sums: dict[tuple[str, str, str], int] = {}
+        for (strategy, decision, reason, _), index in tuple(self._decisions.items()):
+            if index < len(cells) and cells[index]:
+                key = (strategy, decision, reason)
+                sums[key] = sums.get(key, 0) + cells[index]
+        points = [
+            Count(wire.DECISIONS, value, (base, (wire.STRATEGY, key[0]), (wire.DECISION, key[1]), *_reason(key[2])))
+            for key, value in sums.items()
+        ]
+        if untimed := self._untimed(cells):
+            points.append(Count(wire.CALLS, untimed, (base,)))
+        return points
+
+    def reset(self) -> None:
+        """Start from zero, as a forked child does; the list stays the same object."""
+        self._lock = _thread.RLock()
+        extra = len(self.h) - CALLS - 1
+        self.h[:] = _fresh() + [0] * extra
+        self._low, self._high, self.seen = _NEVER, -1, False
+
+
+def _reason(reason: str) -> tuple[tuple[str, str], ...]:
+    return ((wire.REASON, reason),) if reason else ()

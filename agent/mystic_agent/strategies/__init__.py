@@ -1,0 +1,81 @@
+"""What a hijack can do to a call; one file each.
+
+Each strategy file has two functions:
+
+``refuse(subject, options) -> str``
+    the reason why this function cannot have this strategy, or an empty text;
+``make(subject, options, following) -> callable``
+    a stage: it takes all parameters of the function by position (keyword-only ones, the ``*args`` tuple
+    and the ``**kwargs`` dict included), and calls ``following`` the same way. For a coroutine function
+    both return an awaitable.
+
+A stage is made once, at attach. Whatever it does besides calling ``following`` goes through the guard, so
+that the original still runs exactly once when the strategy itself fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple, Protocol
+
+from mystic_agent.observe.meter import Meter
+from mystic_agent.observe.trace import Tracer
+from mystic_agent.trampoline import VARARGS, VARKEYWORDS
+
+Stage = Callable[..., Any]
+
+
+class Subject(NamedTuple):
+    """The function a strategy is made for.
+
+    Attributes:
+        name: ``module:qualname``.
+        function: its rebuilt original (all parameters by position).
+        code: its own code, with the real signature.
+        kind: function, coroutine, generator or async_generator.
+        meter: its figures; decisions are counted there.
+        tracer: for attributes on a sampled call.
+        keep: state that outlives a re-attach of the same strategy, by strategy name and options.
+    """
+
+    name: str
+    function: FunctionType
+    code: CodeType
+    kind: str
+    meter: Meter
+    tracer: Tracer
+    keep: dict[Any, Any]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of all parameters, in the order in which stages take them."""
+        stars = bool(self.code.co_flags & VARARGS) + bool(self.code.co_flags & VARKEYWORDS)
+        return self.code.co_varnames[: self.code.co_argcount + self.code.co_kwonlyargcount + stars]
+
+    @property
+    def star(self) -> int:
+        """Index of the ``*args`` tuple among the parameters, or -1."""
+        return self.code.co_argcount + self.code.co_kwonlyargcount if self.code.co_flags & VARARGS else -1
+
+    @property
+    def double_star(self) -> int:
+        """Index of the ``**kwargs`` dict among the parameters, or -1."""
+        return len(self.parameters) - 1 if self.code.co_flags & VARKEYWORDS else -1
+
+
+class Strategy(Protocol):
+    """A strategy file."""
+
+    def refuse(self, subject: Subject, options: Mapping[str, Any]) -> str:
+        """Return why ``subject`` cannot have it, or an empty text."""
+
+    def make(self, subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
+        """Return the stage."""
+
+
+def known() -> dict[str, Strategy]:
+    """Return the strategies by name; ``observe`` is no stage, it is in every trampoline."""
+    from mystic_agent.strategies import cache, log
+
+    return {"cache": cache, "log": log}
