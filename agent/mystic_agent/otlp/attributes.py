@@ -55,7 +55,7 @@ def _before_text(size: int) -> bytes:
     return b"\x12" + varint(1 + len(length) + size) + b"\x0a" + length
 
 
-_SHORT_TEXT = 512
+_SHORT_TEXT = 128
 _BEFORE_TEXT = tuple(_before_text(size) for size in range(_SHORT_TEXT))
 
 

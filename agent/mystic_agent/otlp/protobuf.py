@@ -20,12 +20,12 @@ def _varint(value: int) -> bytes:
 
 
 # Nearly every length of a message is below this, and a lookup is ten times faster than the loop.
-_SHORT = tuple(_varint(value) for value in range(2048))
+_SHORT = tuple(_varint(value) for value in range(256))
 
 
 def varint(value: int) -> bytes:
     """Return ``value`` (0 to 2**64-1) in base 128, least significant group first."""
-    if value < 2048:
+    if value < 256:
         return _SHORT[value]
     if value < 0x20_0000:
         if value < 0x4000:

@@ -1,0 +1,31 @@
+"""One flush: waited for by one thread, settled by several."""
+
+from __future__ import annotations
+
+from threading import Event, Lock
+
+
+class Ticket:
+    """Done when every party has settled it, or at the first that failed.
+
+    Args:
+        parties: how many have to settle it.
+    """
+
+    def __init__(self, parties: int) -> None:
+        self._left = parties
+        self._lock = Lock()
+        self._done = Event()
+        self._sent = True
+
+    def settle(self, sent: bool) -> None:
+        """One party is done; ``sent`` says whether everything it had went out."""
+        with self._lock:
+            self._left -= 1
+            self._sent = self._sent and sent
+            if self._left <= 0 or not sent:
+                self._done.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; True when everything went out."""
+        return self._done.wait(timeout) and self._sent

@@ -1,0 +1,240 @@
+"""A collector for tests: a real HTTP server on a free port of loopback that remembers what it was sent."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import pytest
+
+from mystic_agent.contract.report import Report
+from mystic_agent.link import Endpoint, Link
+from mystic_agent.otlp import encode_resource
+from mystic_agent.outbox import Outbox
+from mystic_agent.records import Batch
+
+PATIENCE = 15.0
+
+
+class Posted(NamedTuple):
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Answer(NamedTuple):
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+class Collector:
+    """Answers posts from ``answers`` (200 when that is empty) and keeps one stream per GET open."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.posts: list[Posted] = []
+        self.asked: list[Posted] = []
+        self.answer: Callable[[Posted], Answer] = lambda posted: Answer()
+        self.stream_answer: Answer | None = None
+        self.greeting: list[bytes] = []
+        self.changed = threading.Condition()
+        self._streams: list[queue.Queue[bytes | None]] = []
+        self._handlers: list[Any] = []
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                posted = Posted(self.path, dict(self.headers), body)
+                answer = collector.answer(posted)
+                with collector.changed:
+                    collector.posts.append(posted)
+                    collector.changed.notify_all()
+                self._reply(answer)
+
+            def _reply(self, answer: Answer) -> None:
+                self.send_response(answer.status)
+                for name, value in answer.headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(answer.body)))
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            def do_GET(self) -> None:
+                with collector.changed:
+                    collector.asked.append(Posted(self.path, dict(self.headers), b""))
+                    collector.changed.notify_all()
+                if collector.stream_answer is not None:
+                    self._reply(collector.stream_answer)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                waiting: queue.Queue[bytes | None] = queue.Queue()
+                for piece in collector.greeting:
+                    waiting.put(piece)
+                collector._streams.append(waiting)
+                while (piece := waiting.get()) is not None:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    self.wfile.flush()
+                self.close_connection = True
+
+            def setup(self) -> None:
+                super().setup()
+                collector._handlers.append(self.connection)
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except OSError:
+                    pass
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler, bind_and_activate=False)
+        self._server.allow_reuse_address = True
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self._server.server_bind()
+        self._server.server_activate()
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def push(self, piece: bytes) -> None:
+        """Send ``piece`` on every open stream."""
+        for stream in list(self._streams):
+            stream.put(piece)
+
+    def push_set(self, version: int, *hijacks: object) -> None:
+        self.push(event_of(version, *hijacks))
+
+    def wait(self, condition: Callable[[], Any], timeout: float = PATIENCE) -> Any:
+        """Return the first true value of ``condition``, looked at whenever a request arrives."""
+        with self.changed:
+            assert self.changed.wait_for(condition, timeout), "not in time"
+            return condition()
+
+    def of(self, path: str) -> list[Posted]:
+        return [posted for posted in self.posts if posted.path == path]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        for stream in self._streams:
+            stream.put(None)
+        for connection in self._handlers:
+            try:
+                connection.shutdown(2)
+            except OSError:
+                pass
+        self._thread.join()
+
+
+def event_of(version: int, *hijacks: object) -> bytes:
+    data = json.dumps({"version": version, "hijacks": hijacks})
+    return f"event: hijacks\nid: {version}\ndata: {data}\n\n".encode()
+
+
+class Owner:
+    """The agent's part: what it says, and what it was told."""
+
+    def __init__(self) -> None:
+        self.batch = Batch()
+        self.applied: queue.Queue[tuple[int, list[str], list[tuple[str, str]]]] = queue.Queue()
+        self.faults: queue.Queue[tuple[str, BaseException]] = queue.Queue()
+        self.reports: list[bool] = []
+        self.outbox = Outbox()
+
+    def collect(self) -> Batch:
+        batch, self.batch = self.batch, Batch(readings=self.batch.readings, counts=self.batch.counts)
+        return batch
+
+    def report(self, complete: bool) -> Report | None:
+        self.reports.append(complete)
+        return Report("one", "shop", "development", 1, 0, complete, (), {}) if complete else None
+
+    def apply(self, version: int, hijacks: Any, rejected: Any) -> None:
+        self.applied.put((version, [hijack.id for hijack in hijacks], list(rejected)))
+
+    def fault(self, where: str, error: BaseException) -> None:
+        self.faults.put((where, error))
+
+    def link(self, port: int, **more: Any) -> Link:
+        interval = more.pop("interval", 0.05)
+        endpoint = Endpoint("127.0.0.1", port, service="shop", instance="one", **more)
+        return Link(
+            endpoint,
+            collect=self.collect,
+            report=self.report,
+            apply=self.apply,
+            resource=encode_resource((("service.name", "shop"),)),
+            start_ns=1,
+            outbox=self.outbox,
+            interval=interval,
+            on_fault=self.fault,
+        )
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def restart() -> Iterator[Callable[[int], Collector]]:
+    """Start another collector on the port of one that was closed."""
+    made: list[Collector] = []
+
+    def again(port: int) -> Collector:
+        made.append(Collector(port))
+        return made[-1]
+
+    yield again
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def owner() -> Owner:
+    return Owner()
+
+
+@pytest.fixture
+def linked(owner: Owner) -> Iterator[Callable[..., Link]]:
+    """Start a link that is stopped at the end of the test; nothing of it may be left then."""
+    before = set(threading.enumerate())
+    links: list[Link] = []
+
+    def start(port: int, **more: Any) -> Link:
+        link = owner.link(port, **more)
+        link.start()
+        links.append(link)
+        return link
+
+    yield start
+    for link in links:
+        link.stop(PATIENCE)
+    left = {thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("mystic-")}
+    assert not left
+
+
+@pytest.fixture
+def event() -> Callable[..., bytes]:
+    return event_of
+
+
+@pytest.fixture
+def answer() -> type[Answer]:
+    return Answer
