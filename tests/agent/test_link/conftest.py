@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 import pytest
-
 from mystic_agent.contract.report import Report
 from mystic_agent.link import Endpoint, Link
 from mystic_agent.otlp import encode_resource
@@ -119,10 +119,13 @@ class Collector:
         self.push(event_of(version, *hijacks))
 
     def wait(self, condition: Callable[[], Any], timeout: float = PATIENCE) -> Any:
-        """Return the first true value of ``condition``, looked at whenever a request arrives."""
-        with self.changed:
-            assert self.changed.wait_for(condition, timeout), "not in time"
-            return condition()
+        """Return the first true value of ``condition``, looked at whenever a request arrives and now and then."""
+        deadline = time.monotonic() + timeout
+        while not (value := condition()):
+            assert time.monotonic() < deadline, "not in time"
+            with self.changed:
+                self.changed.wait(0.02)
+        return value
 
     def of(self, path: str) -> list[Posted]:
         return [posted for posted in self.posts if posted.path == path]

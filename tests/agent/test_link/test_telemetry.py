@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 import time
 
+from mystic_agent.records import Batch, Count, Reading, SpanRecord
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-from mystic_agent.records import Batch, Count, Reading, SpanRecord
 
 
 def span(i: int, **more):
