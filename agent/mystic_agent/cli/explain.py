@@ -30,47 +30,53 @@ def _run(args: argparse.Namespace) -> int:
         )
     settings = load()
     place = locate(target, settings)
-    processes, note = _ask(settings, target)
+    services, note = _ask(settings, target)
+    attached = bool(services) and all(_attached(one) for one in services)
     answer = {
         "function": str(target),
-        "attached": bool(processes) and all(one.get("state") in _ATTACHED for one in processes),
-        "processes": processes,
-        "collector": note,
+        "attached": attached,
+        "services": services,
+        "note": note,
         "source": {"file": place.file, "line": place.line, "kind": place.kind, "reasons": list(place.reasons)},
     }
-    show(answer, "\n".join(_lines(target, processes, note, place)), args.format)
-    return 0 if answer["attached"] else 1
+    show(answer, "\n".join(_lines(target, services, note, place)), args.format)
+    return 0 if attached else 1
 
 
 def _ask(settings: Settings, target: Target) -> tuple[list[dict[str, Any]], str]:
-    """Return what each process reported about ``target``, and why nothing is known when that is so."""
+    """Return what the processes of each service reported about ``target``, and why nothing is known if that is so."""
     try:
         reply = collector.get(settings, f"/api/functions?{urlencode({'q': str(target), 'limit': 1000})}")
     except Failure as failure:
         return [], str(failure)
-    listed = reply.get("functions", []) if isinstance(reply, dict) else []
-    processes: list[dict[str, Any]] = []
-    for entry in listed:
-        if isinstance(entry, dict) and entry.get("function") == str(target):
-            each = entry.get("processes") or entry.get("instances")
-            processes += [one for one in each if isinstance(one, dict)] if isinstance(each, list) else [entry]
-    return processes, "" if processes else "no process has reported this function"
+    listed = reply.get("functions") if isinstance(reply, dict) else None
+    # The collector searches for a part of the name.
+    services = [one for one in listed or () if isinstance(one, dict) and one.get("function") == str(target)]
+    return services, "" if services else "no process has reported this function"
 
 
-def _lines(target: Target, processes: list[dict[str, Any]], note: str, place: Place) -> list[str]:
+def _attached(service: dict[str, Any]) -> bool:
+    states = service.get("states") or {}
+    return sum(states.get(state, 0) for state in _ATTACHED) == service.get("processes") != 0
+
+
+def _lines(target: Target, services: list[dict[str, Any]], note: str, place: Place) -> list[str]:
     lines = [str(target)]
     if place.line:
         lines.append(f"  defined in {place.file}:{place.line} ({place.kind.replace('_', ' ')})")
-    for one in processes:
-        who = one.get("instance") or one.get("service") or "process"
-        pid = f" (pid {one['pid']})" if one.get("pid") else ""
-        reason = f": {one['reason']}" if one.get("reason") else ""
-        lines.append(f"  {who}{pid}: {one.get('state', 'unknown')}{reason}")
-        lines += [f"    not reached: {reference}" for reference in one.get("references") or ()]
+    for service in services:
+        lines.append(f"  {service.get('service', '?')}: {service.get('summary', 'unknown')}")
+        instances = service.get("instances") or ()
+        for one in instances:
+            reason = f": {one['reason']}" if one.get("reason") else ""
+            lines.append(f"    {one.get('instance', '?')} (pid {one.get('pid', '?')}): {one.get('state', '?')}{reason}")
+            lines += [f"      not reached: {reference}" for reference in one.get("references") or ()]
+        lines += [] if instances else [f"    {reason}" for reason in service.get("reasons") or ()]
     if note:
         lines.append(f"  {note}")
-    lines += [f"  {reason}" for reason in place.reasons]
-    if not processes and not place.reasons:
+    # What is at work needs no guess from its source.
+    lines += [f"  {reason}" for reason in place.reasons if not services]
+    if not services and not place.reasons:
         lines.append("  nothing in its source keeps the agent from it: it is attached once a process loads the module")
     return lines
 

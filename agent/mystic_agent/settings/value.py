@@ -112,11 +112,17 @@ def key_file(text: str, name: str) -> str:
 
 
 def target(text: str, name: str) -> Target:
-    return parse_target(text if ":" in text else f"{text}:*", name)
+    try:
+        return parse_target(text if ":" in text else f"{text}:*", name)
+    except Invalid as error:
+        raise Invalid(name, text, error.remedy) from None
 
 
 def module_glob(text: str, name: str) -> str:
-    return parse_target(f"{text}:*", name).module
+    try:
+        return parse_target(f"{text}:*", name).module
+    except Invalid:
+        raise Invalid(name, text, "write it as 'package.module', globs allowed, e.g. 'app.*'") from None
 
 
 def directory(value: object, name: str) -> str:
