@@ -1,0 +1,1 @@
+"""What people and programs ask: thin endpoints, query → store, registry or fleet → reply."""

@@ -1,0 +1,127 @@
+"""``/api/hijacks`` and ``/api/hijacked``: the set of hijacks, one by one and by function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mystic_agent.contract.hijack import Hijack
+from mystic_agent.contract.report import parse_report
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mystic_collector.discovery.resolve import resolve
+from mystic_collector.parts import Parts, parts_of
+from mystic_collector.reply import number, read_object, refusal, reply
+
+_REMEDY = "GET /api/hijacks lists them"
+
+
+def shown(parts: Parts, hijack: Hijack) -> dict[str, Any]:
+    """Return a hijack with its age and how far it is in force."""
+    snapshot = parts.registry.snapshot()
+    return {
+        **hijack.to_json(),
+        "age": max(0.0, parts.clock() - hijack.created_at),
+        "version": snapshot.version,
+        "progress": parts.fleet.progress(hijack, snapshot.version),
+    }
+
+
+async def listed(request: Request) -> Response:
+    """The whole set with its version."""
+    parts = parts_of(request)
+
+    def answer() -> dict[str, Any]:
+        snapshot = parts.registry.snapshot()
+        rows = [shown(parts, one) for one in snapshot.hijacks]
+        return {"version": snapshot.version, "hijacks": rows, "count": len(rows)}
+
+    return reply(await run_in_threadpool(answer))
+
+
+async def add(request: Request) -> Response:
+    """Add a hijack."""
+    return reply(await run_in_threadpool(_put, parts_of(request), await read_object(request), ""), 201)
+
+
+async def one(request: Request) -> Response:
+    """One hijack with its progress."""
+    parts, identity = parts_of(request), request.path_params["id"]
+    found = next((one for one in parts.registry.snapshot().hijacks if one.id == identity), None)
+    if found is None:
+        return _unknown(identity)
+    return reply(await run_in_threadpool(shown, parts, found))
+
+
+async def replace(request: Request) -> Response:
+    """Replace a hijack."""
+    identity = request.path_params["id"]
+    try:
+        return reply(await run_in_threadpool(_put, parts_of(request), await read_object(request), identity))
+    except KeyError:
+        return _unknown(identity)
+
+
+async def remove(request: Request) -> Response:
+    """Remove a hijack."""
+    identity = request.path_params["id"]
+    registry = parts_of(request).registry
+    try:
+        gone = await run_in_threadpool(registry.remove, identity, "api")
+    except KeyError:
+        return _unknown(identity)
+    return reply({"removed": gone.to_json(), "version": registry.snapshot().version})
+
+
+async def audit(request: Request) -> Response:
+    """The newest changes of the set."""
+    rows = await run_in_threadpool(parts_of(request).registry.audit, number(request, "limit", 100, 1, 10_000))
+    return reply({"audit": rows, "count": len(rows)})
+
+
+async def hijacked(request: Request) -> Response:
+    """Functions with a hijack, living ones by name and targets that nothing runs yet as written."""
+    parts = parts_of(request)
+
+    def answer() -> list[dict[str, Any]]:
+        live = parts.fleet.functions()
+        rows = []
+        for hijack in parts.registry.snapshot().hijacks:
+            names = [f for f in live if hijack.id in f.hijacks]
+            common = {
+                "hijack": hijack.id,
+                "service": hijack.service,
+                "strategies": sorted({spec.name for specs in hijack.stages.values() for spec in specs}),
+                "owner": hijack.owner,
+                "reason": hijack.reason,
+                "created_at": hijack.created_at,
+                "expires_at": hijack.expires_at,
+            }
+            rows += [{**common, "name": f.function, "service": f.service, "states": f.states} for f in names]
+            if not names:
+                rows.append({**common, "name": str(hijack.target), "states": {}})
+        return rows
+
+    rows = await run_in_threadpool(answer)
+    return reply({"hijacked_functions": rows, "count": len(rows)})
+
+
+async def report(request: Request) -> Response:
+    """Take an agent's report."""
+    parts = parts_of(request)
+    body = await read_object(request, parts.settings.max_inflated_bytes)
+    await run_in_threadpool(lambda: parts.fleet.take(parse_report(body)))
+    return reply({"version": parts.registry.snapshot().version})
+
+
+def _put(parts: Parts, fields: dict[str, Any], identity: str) -> dict[str, Any]:
+    target = fields.get("target")
+    if isinstance(target, str) and ":" not in target:
+        live = [one.function for one in parts.fleet.functions()]
+        fields = {**fields, "target": resolve(target, [*live, *(one.function for one in parts.catalog.functions())])}
+    return shown(parts, parts.registry.put(fields, identity))
+
+
+def _unknown(identity: str) -> Response:
+    return refusal(404, f"there is no hijack {identity[:100]!r}", _REMEDY)

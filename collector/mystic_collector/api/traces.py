@@ -1,0 +1,94 @@
+"""``/api/traces``: sampled calls as trees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.wire import FUNCTION
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mystic_collector.parts import parts_of
+from mystic_collector.reply import flag, number, refusal, reply
+from mystic_collector.store.records import SpanQuery, StoredSpan
+
+_ERROR = 2
+_STATUS = {0: "unset", 1: "ok", 2: "error"}
+_LONGEST_DURATION = 1e9
+
+
+async def traces(request: Request) -> Response:
+    """The newest traces with a matching span."""
+    params = request.query_params
+    query = SpanQuery(
+        function=params.get("function", ""),
+        service=params.get("service", ""),
+        errors=flag(request, "errors"),
+        min_duration_ns=int(_seconds(params.get("min_duration", "")) * 1e9),
+        limit=number(request, "limit", 50, 1, 500),
+    )
+    found = await run_in_threadpool(parts_of(request).store.traces, query)
+    return reply({"traces": [_summary(spans) for spans in found], "count": len(found)})
+
+
+async def one_trace(request: Request) -> Response:
+    """One trace with all its spans."""
+    text = request.path_params["id"]
+    if len(text) != 32 or not all(char in "0123456789abcdefABCDEF" for char in text):
+        raise Invalid("id", text, "give a trace id as 32 hexadecimal digits")
+    spans = await run_in_threadpool(parts_of(request).store.trace, bytes.fromhex(text))
+    if not spans:
+        return refusal(404, f"no trace {text!r} is kept", "GET /api/traces lists the newest")
+    return reply({**_summary(spans), "spans": [_span(one) for one in spans]})
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text or 0)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _LONGEST_DURATION:
+        raise Invalid("min_duration", text, "give seconds, e.g. 0.25")
+    return value
+
+
+def _summary(spans: list[StoredSpan]) -> dict[str, Any]:
+    ids = {one.span.span_id for one in spans}
+    root = next((one for one in spans if one.span.parent_id not in ids), spans[0])
+    start = min(one.span.start_ns for one in spans)
+    return {
+        "trace_id": root.span.trace_id.hex(),
+        "name": root.span.name,
+        "function": root.span.function,
+        "service": root.service,
+        "start": start / 1e9,
+        "duration": (max(one.span.end_ns for one in spans) - start) / 1e9,
+        "span_count": len(spans),
+        "errors": sum(one.span.status == _ERROR for one in spans),
+    }
+
+
+def _span(stored: StoredSpan) -> dict[str, Any]:
+    span = stored.span
+    attributes = orjson.loads(span.attributes)
+    if span.function:
+        attributes[FUNCTION] = span.function
+    return {
+        "span_id": span.span_id.hex(),
+        "parent_id": span.parent_id.hex() or None,
+        "service": stored.service,
+        "instance": stored.instance,
+        "name": span.name,
+        "function": span.function,
+        "kind": span.kind,
+        "start": span.start_ns / 1e9,
+        "start_ns": span.start_ns,
+        "duration": (span.end_ns - span.start_ns) / 1e9,
+        "status": _STATUS.get(span.status, str(span.status)),
+        "error": span.error,
+        "attributes": attributes,
+        "events": orjson.loads(span.events) if span.events else [],
+    }

@@ -1,0 +1,136 @@
+"""The composition root: which parts there are, which routes lead to them, what starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.wire import HEALTH_PATH, METRICS_PATH, REPORT_PATH, STREAM_PATH, TRACES_PATH
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Route
+
+from mystic_collector import openapi
+from mystic_collector.api import functions, hijacks, metrics, status, traces
+from mystic_collector.discovery.catalog import Catalog
+from mystic_collector.hijacks.fleet import Fleet
+from mystic_collector.hijacks.registry import Registry
+from mystic_collector.hijacks.stream import Streams
+from mystic_collector.ingest.endpoint import Ingest
+from mystic_collector.ingest.writer import Writer
+from mystic_collector.parts import Parts
+from mystic_collector.reply import crashed, http_error, invalid, unavailable
+from mystic_collector.security import Gate
+from mystic_collector.settings import Settings
+from mystic_collector.store.protocol import StoreError
+from mystic_collector.store.sqlite import SqliteStore
+
+
+def build_app(settings: Settings) -> Starlette:
+    """Return the collector as an ASGI application.
+
+    Raises:
+        StoreError: when the data directory cannot be used, or another collector uses it.
+    """
+    parts, release = build_parts(settings)
+    ingest = Ingest(settings, parts.writer)
+    app = Starlette(
+        routes=[
+            Route(HEALTH_PATH, status.health),
+            Route(TRACES_PATH, ingest.traces, methods=["POST"]),
+            Route(METRICS_PATH, ingest.metrics, methods=["POST"]),
+            Route(STREAM_PATH, parts.streams.endpoint),
+            Route(REPORT_PATH, hijacks.report, methods=["POST"]),
+            Route("/api/status", status.status),
+            Route("/api/init", status.init, methods=["POST"]),
+            Route("/api/functions", functions.functions),
+            Route("/api/functions/hijack", functions.hijack, methods=["POST"]),
+            Route("/api/functions/unhijack", functions.unhijack, methods=["POST"]),
+            Route("/api/functions/inspect", functions.inspect_function, methods=["POST"]),
+            Route("/api/metrics", metrics.metrics),
+            Route("/api/metrics/{function:path}", metrics.one_metric),
+            Route("/api/points", metrics.points),
+            Route("/api/hijacked", hijacks.hijacked),
+            Route("/api/hijacks", hijacks.listed),
+            Route("/api/hijacks", hijacks.add, methods=["POST"]),
+            Route("/api/hijacks/{id}", hijacks.one),
+            Route("/api/hijacks/{id}", hijacks.replace, methods=["PUT"]),
+            Route("/api/hijacks/{id}", hijacks.remove, methods=["DELETE"]),
+            Route("/api/audit", hijacks.audit),
+            Route("/api/traces", traces.traces),
+            Route("/api/traces/{id}", traces.one_trace),
+            Route("/openapi.json", openapi.endpoint),
+        ],
+        middleware=[Middleware(Gate, settings=settings)],
+        exception_handlers={Invalid: invalid, HTTPException: http_error, StoreError: unavailable, Exception: crashed},
+        lifespan=_lifespan(parts, release),
+    )
+    app.state.parts = parts
+    return app
+
+
+def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
+    """Return the parts, not yet started, and what releases their files."""
+    lock = _own(settings.data_dir)
+    store = SqliteStore(
+        settings.data_dir / "telemetry.db",
+        max_age=settings.retention_seconds,
+        max_bytes=settings.retention_bytes,
+        max_functions=settings.max_functions,
+    )
+    registry = Registry(settings.data_dir / "hijacks.db")
+    fleet = Fleet()
+    parts = Parts(
+        settings=settings,
+        store=store,
+        writer=Writer(store, settings.max_queue_items),
+        registry=registry,
+        fleet=fleet,
+        streams=Streams(registry, fleet),
+        catalog=Catalog(settings.project_root),
+    )
+
+    def release() -> None:
+        store.close()
+        registry.close()
+        lock.close()
+
+    return parts, release
+
+
+def _own(folder: Path) -> IO[bytes]:
+    """Lock the data directory for this process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("ab")
+    except OSError as error:
+        raise StoreError(f"{str(folder)!r} cannot be used: {error}; choose another MYSTIC_DATA_DIR") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        message = f"another collector uses {str(folder)!r}; stop it or choose another MYSTIC_DATA_DIR"
+        raise StoreError(message) from error
+    return lock
+
+
+def _lifespan(parts: Parts, release: Callable[[], None]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        with contextlib.ExitStack() as undo:
+            undo.callback(release)
+            parts.writer.start()
+            undo.callback(parts.streams.open())
+            try:
+                yield
+            finally:
+                await asyncio.to_thread(parts.writer.stop)
+
+    return lifespan

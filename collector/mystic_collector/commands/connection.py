@@ -1,0 +1,92 @@
+"""A running collector, asked over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.wire import API_KEY_HEADER
+
+from mystic_collector.commands.ending import Failed
+from mystic_collector.settings import read_key
+
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what "all addresses" means for a client
+PATIENCE = 10.0
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Add ``--host`` and ``--port`` of the collector."""
+    parser.add_argument("--host", help="host of the collector (default: MYSTIC_HOST or 127.0.0.1)")
+    parser.add_argument("--port", help="port of the collector (default: MYSTIC_PORT or 8899)")
+
+
+class Connection:
+    """Requests to one collector; use it in a ``with`` block.
+
+    Args:
+        args: ``host`` and ``port`` where given; else the environment decides.
+
+    Raises:
+        Invalid: when port or key cannot be used.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        host = getattr(args, "host", None) or os.environ.get("MYSTIC_HOST", "").strip() or "127.0.0.1"
+        port = getattr(args, "port", None) or os.environ.get("MYSTIC_PORT", "").strip() or "8899"
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise Invalid("MYSTIC_PORT", port, "give a whole number from 1 to 65535")
+        host = ANYWHERE.get(host, host).strip("[]")
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        key = read_key(os.environ)
+        headers = {API_KEY_HEADER: key} if key else {}
+        # Proxies of the environment are for the outside; the collector is near.
+        self._client = httpx.Client(base_url=self.address, headers=headers, timeout=PATIENCE, trust_env=False)
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._client.close()
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the reply to a GET; parameters that are None are left out."""
+        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the reply to a POST."""
+        return self._ask("POST", path, json=body)
+
+    def delete(self, path: str) -> Any:
+        """Return the reply to a DELETE."""
+        return self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str, **more: Any) -> Any:
+        """Send one request.
+
+        Raises:
+            Failed: when the collector cannot be reached or refuses; code 2 when it refuses a value.
+        """
+        try:
+            response = self._client.request(method, quote(path, safe="/:"), **more)
+        except httpx.HTTPError as error:
+            text = f"no collector answers at {self.address} ({type(error).__name__})"
+            raise Failed(text, "start one with 'mystic serve', or set MYSTIC_HOST and MYSTIC_PORT") from error
+        try:
+            value = response.json()
+        except ValueError as error:
+            raise Failed(
+                f"{self.address} answered {response.status_code} without JSON", "is it a collector?"
+            ) from error
+        if response.is_success:
+            return value
+        reason = value.get("error", {}) if isinstance(value, dict) else {}
+        if response.status_code == 422 and "field" in reason:
+            raise Failed(f"{reason['field']} is {reason['value']}", reason["remedy"], 2)
+        if response.status_code == 401:
+            raise Failed(f"the collector at {self.address} asks for a key", "set MYSTIC_API_KEY or MYSTIC_API_KEY_FILE")
+        text = reason.get("message", f"{self.address} answered {response.status_code}")
+        raise Failed(text, reason.get("remedy", ""))

@@ -1,0 +1,89 @@
+"""How a command ends: 0 done, 1 failed, 2 bad usage; errors on stderr with what to do."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mystic_agent.contract.errors import Invalid
+
+from mystic_collector.store.protocol import StoreError
+
+Run = Callable[[argparse.Namespace], int]
+
+
+class Failed(Exception):
+    """A command could not do its work.
+
+    Args:
+        what: what happened, naming the thing.
+        remedy: what to do.
+        code: 1, or 2 when the usage was wrong.
+    """
+
+    def __init__(self, what: str, remedy: str = "", code: int = 1) -> None:
+        self.code = code
+        super().__init__(f"{what}; {remedy}" if remedy else what)
+
+
+def ending(run: Run) -> Run:
+    """Turn the errors of a command into a line on stderr and an exit code."""
+
+    @functools.wraps(run)
+    def ended(args: argparse.Namespace) -> int:
+        try:
+            return run(args)
+        except Invalid as error:
+            return _say(f"{error.field} is {error.shown}; {error.remedy}", 2)
+        except Failed as error:
+            return _say(str(error), error.code)
+        except (StoreError, OSError) as error:
+            return _say(str(error), 1)
+
+    return ended
+
+
+def _say(text: str, code: int) -> int:
+    print(f"mystic: {text}", file=sys.stderr)
+    return code
+
+
+def show(args: argparse.Namespace, value: Any, text: str) -> None:
+    """Print ``value`` as JSON with ``--format json``, else ``text``."""
+    if getattr(args, "format", "text") == "json":
+        print(json.dumps(value, indent=2, default=str))
+    elif text:
+        print(text)
+
+
+def plain(text: object) -> str:
+    """Return foreign text on one line without control characters: it goes to somebody's terminal."""
+    return "".join(char if char.isprintable() else " " for char in str(text))
+
+
+def columns(rows: list[list[str]], right: tuple[int, ...] = ()) -> str:
+    """Return rows in aligned columns; those in ``right`` are aligned to the right."""
+    if not rows:
+        return ""
+    rows = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def duration(value: float) -> str:
+    """Return seconds as people read them: ``1.24 ms``."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value * 1e9:.0f} ns" if value else "0"

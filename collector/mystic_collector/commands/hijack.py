@@ -1,0 +1,132 @@
+"""``mystic hijack``: change what a function does, now, in every process."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import time
+from typing import Any
+
+from mystic_agent.cli.command import Command
+from mystic_agent.contract.strategy import STRATEGIES
+
+from mystic_collector.commands.connection import Connection, add_address
+from mystic_collector.commands.ending import Failed, ending, plain, show
+
+_WAIT = 5.0
+_EVERY = 0.1
+
+
+class _Strategy(argparse.Action):
+    """Collects ``--cache ttl=30m`` and the like in the order in which they are given."""
+
+    def __call__(self, parser: object, args: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        name = str(option).lstrip("-").replace("-", "_")
+        args.strategies = [*(getattr(args, "strategies", None) or []), {name: _options(name, values)}]
+
+
+def _options(name: str, pairs: list[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise argparse.ArgumentError(None, f"--{name} takes OPTION=VALUE, not {pair!r}")
+        options[key] = _value(text)
+    return options
+
+
+def _value(text: str) -> Any:
+    """Read ``true``, ``30`` and ``["a"]`` as JSON, ``a,b`` as a list, and anything else as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.split(",") if "," in text else text
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: one option for every strategy there is."""
+    parser.add_argument("target", help="module:qualname with globs, a dotted path or a bare name")
+    for name, options in STRATEGIES.items():
+        known = "; ".join(f"{key}: {option.help}" for key, option in options.items()).replace("%", "%%")
+        text = f"{name} the call; {known}" if known else f"{name} the call"
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            action=_Strategy,
+            nargs="*",
+            metavar="OPTION=VALUE",
+            dest="strategies",
+            help=text,
+        )
+    parser.add_argument("--stage", default="*", help="only where MYSTIC_ENV is this (default: everywhere)")
+    parser.add_argument("--service", default="*", help="only this service (default: all)")
+    parser.add_argument("--owner", default=None, help="who asks for it (default: you)")
+    parser.add_argument("--reason", default="", help="why; shown to others")
+    parser.add_argument("--expires", default=None, help="end by itself after, e.g. 24h (default: never)")
+    add_address(parser)
+
+
+@ending
+def run(args: argparse.Namespace) -> int:
+    """Add the hijack and wait until every process has answered, five seconds at most."""
+    if not args.strategies:
+        choices = ", ".join(f"--{name}" for name in STRATEGIES)
+        raise Failed("no strategy is given", f"add at least one of {choices}", 2)
+    fields: dict[str, Any] = {
+        "target": args.target,
+        "service": args.service,
+        "stages": {args.stage: args.strategies},
+        "owner": _user() if args.owner is None else args.owner,
+        "reason": args.reason,
+    }
+    if args.expires:
+        fields["expires_in"] = args.expires
+    with Connection(args) as collector:
+        added = _settled(collector, collector.post("/api/hijacks", fields))
+    show(args, added, _text(added))
+    return 0
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "cli"  # no name for this user id, as in many containers
+
+
+def _settled(collector: Connection, added: dict[str, Any]) -> dict[str, Any]:
+    """Return the hijack once every process has applied it and said what came of it, or as it is after five seconds."""
+    deadline = time.monotonic() + _WAIT
+    while True:
+        progress = added["progress"]
+        answered = progress["attached"] + len({one["instance"] for one in progress["failures"]})
+        if progress["processes"] <= progress["applied"] and answered >= progress["processes"]:
+            return added
+        if time.monotonic() > deadline:
+            return added
+        time.sleep(_EVERY)
+        added = collector.get(f"/api/hijacks/{added['id']}")
+
+
+def _text(added: dict[str, Any]) -> str:
+    progress = added["progress"]
+    lines = [f"{added['id']} on {added['target']}: {progress['summary']}"]
+    lines += [
+        f"  {one['function']} in process {one['pid']} is {one['state']}: {one['reason'] or 'no reason given'}"
+        for one in progress["failures"]
+    ]
+    waiting = progress["processes"] - progress["applied"]
+    if waiting > 0:
+        lines.append(f"  {waiting} of {progress['processes']} processes have not answered yet; see 'mystic status'")
+    if not progress["processes"]:
+        lines.append("  no process runs now; it will be in force in those that start")
+    return "\n".join(plain(line) for line in lines)
+
+
+command = Command(
+    name="hijack",
+    help="change what a function does, in every process, without a restart",
+    example="mystic hijack app.ocr:process --cache ttl=30m --expires 24h --reason 'OCR repeats'",
+    configure=configure,
+    run=run,
+)

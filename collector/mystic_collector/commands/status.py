@@ -1,0 +1,116 @@
+"""``mystic status``: processes, slowest functions, hijacks, drops, overhead."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from mystic_agent.cli.command import Command
+
+from mystic_collector.commands.connection import Connection, add_address
+from mystic_collector.commands.ending import Failed, columns, duration, ending, show
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--service", default="", help="only this service")
+    parser.add_argument("--top", default="15", help="how many functions (default: 15)")
+    parser.add_argument("--sort", default="avg_time", help="avg_time (default), total_time, call_count, exceptions, …")
+    add_address(parser)
+
+
+@ending
+def run(args: argparse.Namespace) -> int:
+    """Ask and show."""
+    if not (args.top.isascii() and args.top.isdigit() and 0 < int(args.top) <= 10_000):
+        raise Failed(f"--top is {args.top!r}", "give a whole number from 1 to 10000", 2)
+    with Connection(args) as collector:
+        status = collector.get("/api/status")
+        metrics = collector.get("/api/metrics", service=args.service, limit=args.top, sort=args.sort)
+        hijacks = collector.get("/api/hijacks")
+    if args.service:
+        status["processes"] = [one for one in status["processes"] if one["service"] == args.service]
+    text = "\n\n".join(
+        [_processes(status), _functions(metrics), _hijacks(hijacks["hijacks"]), _health(status, collector.address)]
+    )
+    show(args, {"status": status, "metrics": metrics, "hijacks": hijacks}, text)
+    return 0
+
+
+def _processes(status: dict[str, Any]) -> str:
+    rows = [
+        [
+            one["service"],
+            str(one["pid"]),
+            one["stage"],
+            str(sum(one["functions"].get(state, 0) for state in ("attached", "counting"))),
+            f"{one['overhead']:.2%}" if one["overhead"] is not None else "-",
+            "connected" if one["connected"] else f"silent for {max(0.0, time.time() - one['last_seen']):.0f} s",
+        ]
+        for one in status["processes"]
+    ]
+    if not rows:
+        return "no processes report; start one with 'mystic run -- …'"
+    return columns([["SERVICE", "PID", "STAGE", "FUNCTIONS", "OVERHEAD", "LINK"], *rows], right=(1, 3, 4))
+
+
+def _functions(metrics: dict[str, Any]) -> str:
+    rows = [
+        [
+            one["name"],
+            str(one["call_count"]),
+            str(one["exceptions"]),
+            duration(one["avg_time"]),
+            duration(one["p95"]),
+            duration(one["max_time"]),
+            duration(one["total_time"]),
+            ", ".join(f"{d['strategy']} {d['decision']} {d['count']}" for d in one["decisions"][:3]),
+        ]
+        for one in metrics["functions"]
+        if one["call_count"]
+    ]
+    if not rows:
+        return "no function was called yet"
+    head = ["FUNCTION", "CALLS", "ERRORS", "AVG", "P95", "MAX", "TOTAL", "DECISIONS"]
+    more = metrics["summary"]["called_functions"] - len(rows)
+    table = columns([head, *rows], right=(1, 2, 3, 4, 5, 6))
+    return f"{table}\n… and {more} more; use --top" if more > 0 else table
+
+
+def _hijacks(hijacks: list[dict[str, Any]]) -> str:
+    if not hijacks:
+        return "no hijacks"
+    rows = [
+        [
+            one["id"],
+            one["target"],
+            " ".join(f"{stage}:{'+'.join(n for s in listed for n in s)}" for stage, listed in one["stages"].items()),
+            one["owner"] or "-",
+            _ends(one["expires_at"]),
+            one["progress"]["summary"],
+        ]
+        for one in hijacks
+    ]
+    return columns([["HIJACK", "TARGET", "STRATEGIES", "OWNER", "ENDS", "STATE"], *rows])
+
+
+def _ends(moment: float | None) -> str:
+    return "-" if moment is None else f"in {max(0.0, moment - time.time()) / 3600:.1f} h"
+
+
+def _health(status: dict[str, Any], address: str) -> str:
+    dropped = ", ".join(f"{value:.0f} {kind or 'items'}" for kind, value in status["dropped"].items() if value)
+    ingest, share = status["ingest"], status["overhead"]["mean_share_of_core"]
+    lost = f"; refused {ingest['refused']}, lost {ingest['lost']}" if ingest["refused"] or ingest["lost"] else ""
+    cost = f"{share:.2%} of a core per process" if share is not None else "not reported yet"
+    return f"overhead {cost}; dropped {dropped or 'nothing'}{lost}; collector {status['version']} at {address}"
+
+
+command = Command(
+    name="status",
+    help="show processes, slowest functions, hijacks, drops and overhead",
+    example="mystic status --top 5 --sort total_time",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,1 @@
+"""What functions exist: read from source with ``ast``. Law: nothing is ever imported or executed."""

@@ -1,0 +1,133 @@
+"""``POST /v1/traces`` and ``POST /v1/metrics``, as the OTLP/HTTP specification has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mystic_collector.ingest.attributes import Memo
+from mystic_collector.ingest.body import inflate, read_body
+from mystic_collector.ingest.otlp_json import read_json
+from mystic_collector.ingest.points import decode_points, read_points
+from mystic_collector.ingest.refused import RefusedError
+from mystic_collector.ingest.spans import Decoded, decode_spans, walk
+from mystic_collector.ingest.writer import Writer
+from mystic_collector.settings import Settings
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_SMALL = {"": 512 * 1024, "gzip": 64 * 1024}
+_RETRY_SECONDS = "1"
+# google.rpc.Code for the statuses given here, for the Status message of an error reply.
+_CODES = {400: 3, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
+
+
+class Ingest:
+    """The two endpoints over one writer.
+
+    Args:
+        settings: limits in bytes and seconds.
+        writer: where decoded batches go; the reply is 429 when it is full.
+    """
+
+    def __init__(self, settings: Settings, writer: Writer) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._memo = Memo()
+        self._large = asyncio.Lock()
+
+    async def traces(self, request: Request) -> Response:
+        """Take spans."""
+        return await self._serve(request, self._decode_traces, _traces_reply)
+
+    async def metrics(self, request: Request) -> Response:
+        """Take metric points."""
+        return await self._serve(request, self._decode_metrics, _metrics_reply)
+
+    async def _serve(
+        self,
+        request: Request,
+        decode: Callable[[bytes, str, str], Decoded],
+        answer: Callable[[int, str], Message],
+    ) -> Response:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        try:
+            if kind not in (PROTOBUF, JSON):
+                raise RefusedError(415, f"content-type {kind[:60]!r} is not known; send {PROTOBUF} or {JSON}")
+            body = await read_body(request, self._settings.max_body_bytes, self._settings.body_timeout)
+            if kind == PROTOBUF and len(body) <= _SMALL.get(encoding, 0):
+                taken, rejected, why = decode(body, encoding, kind)
+            else:
+                # What takes long must not hold up the loop: health and the streams stay live. One at a time,
+                # because a body of tiny messages needs many times its size in memory.
+                async with self._large:
+                    taken, rejected, why = await run_in_threadpool(decode, body, encoding, kind)
+            if not self._writer.offer(taken):
+                raise RefusedError(429, "the collector is writing as fast as it can; send again later")
+        except RefusedError as refused:
+            return _refusal(refused, kind)
+        return _success(answer(rejected, why), kind)
+
+    def _decode_traces(self, body: bytes, encoding: str, kind: str) -> Decoded:
+        body = inflate(body, encoding, self._settings.max_inflated_bytes)
+        if kind == JSON:
+            return walk(read_json(body, ExportTraceServiceRequest()))
+        return decode_spans(body, self._memo)
+
+    def _decode_metrics(self, body: bytes, encoding: str, kind: str) -> Decoded:
+        body = inflate(body, encoding, self._settings.max_inflated_bytes)
+        if kind == JSON:
+            return read_points(read_json(body, ExportMetricsServiceRequest()))
+        return decode_points(body)
+
+
+def _traces_reply(rejected: int, why: str) -> Message:
+    reply = ExportTraceServiceResponse()
+    if rejected:
+        reply.partial_success.rejected_spans = rejected
+        reply.partial_success.error_message = why
+    return reply
+
+
+def _metrics_reply(rejected: int, why: str) -> Message:
+    reply = ExportMetricsServiceResponse()
+    if rejected:
+        reply.partial_success.rejected_data_points = rejected
+        reply.partial_success.error_message = why
+    return reply
+
+
+def _success(message: Message, kind: str) -> Response:
+    if kind == PROTOBUF:
+        return Response(message.SerializeToString(), media_type=PROTOBUF)
+    from google.protobuf.json_format import MessageToDict
+
+    return Response(orjson.dumps(MessageToDict(message)), media_type=JSON)
+
+
+def _refusal(refused: RefusedError, kind: str) -> Response:
+    """Answer with a ``google.rpc.Status`` in the encoding of the request."""
+    headers = {"Retry-After": _RETRY_SECONDS} if refused.status in (429, 503) else {}
+    if refused.status in (408, 413):
+        headers["Connection"] = "close"
+    code = _CODES.get(refused.status, 2)
+    if kind != PROTOBUF:
+        body = orjson.dumps({"code": code, "message": refused.message})
+        return Response(body, refused.status, headers, JSON)
+    text = refused.message.encode()[:2000]
+    size = bytes((len(text),)) if len(text) < 128 else bytes((len(text) & 127 | 128, len(text) >> 7))
+    return Response(bytes((8, code, 18)) + size + text, refused.status, headers, PROTOBUF)

@@ -1,0 +1,129 @@
+"""The thread between requests and the store: takes what was decoded, writes it in large transactions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mystic_collector.store.protocol import Store, StoreError
+from mystic_collector.store.records import Incoming
+
+_log = logging.getLogger("mystic_collector.writer")
+_RETAIN_SECONDS = 30.0
+_MOST_PER_WRITE = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class WriterCounts:
+    """Items (spans and points) since start: taken in, refused because the queue was full, lost to a failing store."""
+
+    accepted: int
+    written: int
+    refused: int
+    lost: int
+    waiting: int
+
+
+class Writer:
+    """Bounded queue and thread in front of a store.
+
+    Args:
+        store: written and retained by this thread alone.
+        most_items: spans and points that may wait; a single larger batch is taken when nothing waits.
+        clock: Unix seconds, for retention.
+    """
+
+    def __init__(self, store: Store, most_items: int, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._most = most_items
+        self._clock = clock
+        self._waiting: deque[Incoming] = deque()
+        self._items = 0
+        self._accepted = self._written = self._refused = self._lost = 0
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="mystic-writer", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Write what waits and end the thread; False when it did not end within ``timeout`` seconds."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def offer(self, batch: Sequence[Incoming]) -> bool:
+        """Take all of ``batch``, or nothing when the queue is full."""
+        items = sum(one.items for one in batch)
+        with self._changed:
+            if self._items and self._items + items > self._most:
+                self._refused += items
+                return False
+            self._waiting.extend(batch)
+            self._items += items
+            self._accepted += items
+            self._changed.notify_all()
+        return True
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all that was accepted is written or lost; False after ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._written + self._lost == self._accepted, timeout)
+
+    def counts(self) -> WriterCounts:
+        """Return the counts of this moment."""
+        with self._changed:
+            return WriterCounts(self._accepted, self._written, self._refused, self._lost, self._items)
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping, max(0.0, due - time.monotonic()))
+                batch, items = self._take()
+                if self._stopping and not batch:
+                    return
+            if batch:
+                kept = self._keep(batch)
+                with self._changed:
+                    self._items -= items
+                    self._written += items if kept else 0
+                    self._lost += 0 if kept else items
+                    self._changed.notify_all()
+            if time.monotonic() >= due:
+                self._retain()
+                due = time.monotonic() + _RETAIN_SECONDS
+
+    def _take(self) -> tuple[list[Incoming], int]:
+        batch: list[Incoming] = []
+        items = 0
+        while self._waiting and items < _MOST_PER_WRITE:
+            one = self._waiting.popleft()
+            batch.append(one)
+            items += one.items
+        return batch, items
+
+    def _keep(self, batch: list[Incoming]) -> bool:
+        try:
+            self._store.write(batch)
+        except StoreError as error:
+            _log.error("lost %d items: %s", sum(one.items for one in batch), error)
+            return False
+        return True
+
+    def _retain(self) -> None:
+        try:
+            self._store.retain(self._clock())
+        except StoreError as error:
+            _log.error("retention failed: %s", error)

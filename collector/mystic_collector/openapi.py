@@ -1,0 +1,283 @@
+"""``/openapi.json``: every route described, in one table that a test compares with the routes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mystic_agent.contract.report import KINDS, STATES
+from mystic_agent.contract.strategy import STRATEGIES
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mystic_collector.analysis.hotspots import SORTS
+from mystic_collector.reply import reply
+from mystic_collector.version import VERSION
+
+_TEXT = {"type": "string"}
+_NUMBER = {"type": "number"}
+_WHOLE = {"type": "integer"}
+_TRUTH = {"type": "boolean"}
+_OBJECT = {"type": "object"}
+
+
+def _fields(**fields: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": fields}
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+_STRATEGY = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "properties": {
+        name: {"type": "object", "properties": {key: {"description": one.help} for key, one in options.items()}}
+        for name, options in STRATEGIES.items()
+    },
+    "additionalProperties": False,
+}
+_HIJACK = {
+    "type": "object",
+    "required": ["target", "stages"],
+    "properties": {
+        "target": {"type": "string", "description": "module:qualname with globs, a dotted path or a bare name"},
+        "service": {"type": "string", "default": "*"},
+        "stages": {"type": "object", "additionalProperties": _list(_STRATEGY)},
+        "owner": _TEXT,
+        "reason": _TEXT,
+        "expires_in": {"description": "a duration such as 24h", "type": ["string", "number"]},
+        "expires_at": {"description": "Unix seconds", "type": ["number", "null"]},
+    },
+}
+_ONE_STRATEGY = {
+    "type": "object",
+    "required": ["function", "strategy"],
+    "properties": {
+        "function": _TEXT,
+        "strategy": {"type": "string", "enum": sorted((*STRATEGIES, "analyze"))},
+        "options": _OBJECT,
+        "service": _TEXT,
+        "stage": _TEXT,
+        "owner": _TEXT,
+        "reason": _TEXT,
+        "expires_in": {"type": ["string", "number"]},
+    },
+}
+_FIGURES = _fields(
+    name=_TEXT,
+    service=_TEXT,
+    call_count=_WHOLE,
+    timed_count=_WHOLE,
+    total_time=_NUMBER,
+    avg_time=_NUMBER,
+    min_time=_NUMBER,
+    max_time=_NUMBER,
+    p50=_NUMBER,
+    p95=_NUMBER,
+    p99=_NUMBER,
+    exceptions=_WHOLE,
+    last_called={"type": ["number", "null"]},
+    processes=_WHOLE,
+    decisions=_list(_fields(strategy=_TEXT, decision=_TEXT, reason=_TEXT, count=_WHOLE)),
+)
+_FUNCTION = _fields(
+    function=_TEXT,
+    service=_TEXT,
+    kind={"type": "string", "enum": ["", *KINDS]},
+    file=_TEXT,
+    line=_WHOLE,
+    states={"type": "object", "propertyNames": {"enum": list(STATES)}, "additionalProperties": _WHOLE},
+    processes=_WHOLE,
+    summary=_TEXT,
+    strategies=_list(_TEXT),
+    hijacks=_list(_TEXT),
+    reasons=_list(_TEXT),
+)
+_SPAN_SUMMARY = {
+    "trace_id": _TEXT, "name": _TEXT, "function": _TEXT, "service": _TEXT, "start": _NUMBER, "duration": _NUMBER,
+    "span_count": _WHOLE, "errors": _WHOLE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        query: name → schema of each query parameter.
+        body: schema of the request's JSON, or None.
+        result: schema of the reply's JSON.
+        media: content types of the request's body.
+        keyed: whether a key is asked for when one is set.
+    """
+
+    method: str
+    path: str
+    summary: str
+    result: dict[str, Any]
+    query: dict[str, dict[str, Any]] | None = None
+    body: dict[str, Any] | None = None
+    media: tuple[str, ...] = ("application/json",)
+    status: int = 200
+    keyed: bool = True
+    result_media: str = "application/json"
+
+
+_OTLP = ("application/x-protobuf", "application/json")
+_PAGE = {"limit": _WHOLE, "offset": _WHOLE}
+OPERATIONS = (
+    Operation("get", "/health", "Is it there; asks for no key", _fields(status=_TEXT, version=_TEXT), keyed=False),
+    Operation("post", "/v1/traces", "OTLP spans, gzip allowed", _OBJECT, body=_OBJECT, media=_OTLP),
+    Operation("post", "/v1/metrics", "OTLP metrics, gzip allowed", _OBJECT, body=_OBJECT, media=_OTLP),
+    Operation(
+        "get",
+        "/agent/v1/hijacks",
+        "The whole set of hijacks at once and after every change, as server-sent events",
+        _fields(version=_WHOLE, hijacks=_list(_HIJACK)),
+        {"service": _TEXT, "instance": _TEXT, "stage": _TEXT},
+        result_media="text/event-stream",
+    ),
+    Operation("post", "/agent/v1/report", "What an agent has attached", _fields(version=_WHOLE), body=_OBJECT),
+    Operation("get", "/api/status", "Processes, drops, overhead, sizes", _OBJECT),
+    Operation(
+        "post",
+        "/api/init",
+        "Write .mystic/config.json unless it is there",
+        _fields(path=_TEXT, written=_TRUTH),
+        body=_fields(project_name=_TEXT),
+    ),
+    Operation(
+        "get",
+        "/api/functions",
+        "Functions of living processes with their state per process",
+        _fields(functions=_list(_FUNCTION), total=_WHOLE, offset=_WHOLE),
+        {"q": _TEXT, "service": _TEXT, "state": {"type": "string", "enum": list(STATES)}, **_PAGE},
+    ),
+    Operation(
+        "post", "/api/functions/hijack", "Hijack a function with one strategy", _HIJACK, body=_ONE_STRATEGY, status=201
+    ),
+    Operation(
+        "post",
+        "/api/functions/unhijack",
+        "Release a function",
+        _fields(removed=_list(_TEXT), count=_WHOLE),
+        body={**_fields(function=_TEXT, strategy=_TEXT), "required": ["function"]},
+    ),
+    Operation(
+        "post",
+        "/api/functions/inspect",
+        "Signature, docstring, source, parameters and dependencies, from source",
+        _fields(
+            function=_TEXT,
+            kind=_TEXT,
+            file=_TEXT,
+            line=_WHOLE,
+            signature=_TEXT,
+            docstring=_TEXT,
+            source=_TEXT,
+            decorators=_list(_TEXT),
+            parameters=_OBJECT,
+            dependencies=_OBJECT,
+            running=_list(_OBJECT),
+        ),
+        body={**_fields(function=_TEXT), "required": ["function"]},
+    ),
+    Operation(
+        "get",
+        "/api/metrics",
+        "What every function costs; seconds",
+        _fields(functions=_list(_FIGURES), total=_WHOLE, summary=_OBJECT, overhead=_OBJECT),
+        {"q": _TEXT, "service": _TEXT, "sort": {"type": "string", "enum": list(SORTS)}, **_PAGE},
+    ),
+    Operation(
+        "get",
+        "/api/metrics/{function}",
+        "What one function costs, with its history; since is in seconds before now",
+        _FIGURES,
+        {"service": _TEXT, "since": _WHOLE},
+    ),
+    Operation(
+        "get",
+        "/api/points",
+        "Newest points of other metrics",
+        _fields(points=_list(_OBJECT), count=_WHOLE),
+        {"metric": _TEXT, "service": _TEXT, "limit": _WHOLE},
+    ),
+    Operation("get", "/api/hijacked", "Hijacked functions", _fields(hijacked_functions=_list(_OBJECT), count=_WHOLE)),
+    Operation("get", "/api/hijacks", "All hijacks", _fields(version=_WHOLE, hijacks=_list(_HIJACK), count=_WHOLE)),
+    Operation("post", "/api/hijacks", "Add a hijack", _HIJACK, body=_HIJACK, status=201),
+    Operation("get", "/api/hijacks/{id}", "One hijack and how far it is in force", _HIJACK),
+    Operation("put", "/api/hijacks/{id}", "Replace a hijack", _HIJACK, body=_HIJACK),
+    Operation("delete", "/api/hijacks/{id}", "Remove a hijack", _fields(removed=_HIJACK, version=_WHOLE)),
+    Operation(
+        "get",
+        "/api/audit",
+        "Newest changes of the hijacks",
+        _fields(audit=_list(_OBJECT), count=_WHOLE),
+        {"limit": _WHOLE},
+    ),
+    Operation(
+        "get",
+        "/api/traces",
+        "Newest traces with a matching span; min_duration in seconds",
+        _fields(traces=_list(_fields(**_SPAN_SUMMARY)), count=_WHOLE),
+        {"function": _TEXT, "service": _TEXT, "errors": _TRUTH, "min_duration": _NUMBER, "limit": _WHOLE},
+    ),
+    Operation("get", "/api/traces/{id}", "One trace", _fields(**_SPAN_SUMMARY, spans=_list(_OBJECT))),
+    Operation("get", "/openapi.json", "This description", _OBJECT),
+)
+_INVALID = _fields(error=_fields(field=_TEXT, value=_TEXT, remedy=_TEXT))
+_REFUSED = _fields(error=_fields(message=_TEXT, remedy=_TEXT))
+
+
+async def endpoint(request: Request) -> Response:
+    """Answer with the description."""
+    return reply(describe())
+
+
+@cache
+def describe() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
+    paths: dict[str, Any] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _describe(operation)
+    keys = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-Mystic-Key"},
+        "bearer": {"type": "http", "scheme": "bearer"},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Gnosis Mystic collector", "version": VERSION},
+        "paths": paths,
+        "components": {"securitySchemes": keys},
+    }
+
+
+def _describe(operation: Operation) -> dict[str, Any]:
+    in_path = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    parameters = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in in_path]
+    parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in (operation.query or {}).items()]
+    responses = {
+        str(operation.status): {
+            "description": "done",
+            "content": {operation.result_media: {"schema": operation.result}},
+        },
+        "422": {"description": "a value is refused", "content": {"application/json": {"schema": _INVALID}}},
+        "default": {"description": "refused", "content": {"application/json": {"schema": _REFUSED}}},
+    }
+    described: dict[str, Any] = {
+        "summary": operation.summary,
+        "operationId": "_".join([operation.method, *re.findall(r"\w+", operation.path)]),
+        "parameters": parameters,
+        "responses": responses,
+        "security": [{"key": []}, {"bearer": []}, {}] if operation.keyed else [{}],
+    }
+    if operation.body is not None:
+        content = {media: {"schema": operation.body} for media in operation.media}
+        described["requestBody"] = {"required": True, "content": content}
+    return described

@@ -1,0 +1,74 @@
+"""Who may speak to the collector: Host, Origin and key, judged before a body is read.
+
+A page in somebody's browser can reach a loopback port. The Host check stops rebound names, the Origin
+check stops foreign pages; both hold whatever address is bound.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+from mystic_agent.contract.wire import API_KEY_HEADER, HEALTH_PATH
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mystic_collector.reply import refusal
+from mystic_collector.settings import Settings
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+_HOST = re.compile(r"(?:\[([0-9a-f:.]{2,64})\]|([a-z0-9._-]{1,253}))(?::\d{1,5})?")
+
+
+class Gate:
+    """ASGI middleware that answers 421, 403 or 401 itself and passes the rest on.
+
+    Args:
+        app: what lies behind.
+        settings: host, allowed hosts and origins, key.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._hosts = frozenset((*LOCAL, settings.host.lower(), *settings.allowed_hosts))
+        self._origins = frozenset(settings.allowed_origins)
+        self._key = settings.api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refused = self.judge(scope["path"], scope.get("scheme", "http"), Headers(scope=scope))
+        if refused is None:
+            await self._app(scope, receive, send)
+            return
+        status, message, remedy = refused
+        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        await refusal(status, message, remedy, headers)(scope, receive, send)
+
+    def judge(self, path: str, scheme: str, headers: Headers) -> tuple[int, str, str] | None:
+        """Return (status, message, remedy) of a refusal, or None when the request may pass."""
+        host = headers.get("host", "")
+        if "*" not in self._hosts and _name_of(host) not in self._hosts:
+            return 421, f"unknown Host {host[:100]!r}", "use localhost, or list the name in MYSTIC_ALLOWED_HOSTS"
+        origin = headers.get("origin")
+        if origin is not None and origin not in self._origins and origin.lower() != f"{scheme}://{host.lower()}":
+            remedy = "use the collector's own page, or list the origin in MYSTIC_ALLOWED_ORIGINS"
+            return 403, f"foreign Origin {origin[:100]!r}", remedy
+        if self._key and path != HEALTH_PATH and not hmac.compare_digest(_shown_key(headers), self._key):
+            return 401, "no valid key", f"send the key as {API_KEY_HEADER} or as Authorization: Bearer"
+        return None
+
+
+def _shown_key(headers: Headers) -> bytes:
+    key = headers.get(API_KEY_HEADER)
+    if key is None:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        key = token.strip() if scheme.lower() == "bearer" else ""
+    return key.encode("latin-1", "replace")
+
+
+def _name_of(host: str) -> str | None:
+    """Return the name in a Host header without its port; None when there is none or it is malformed."""
+    match = _HOST.fullmatch(host.lower())
+    return match and (match[1] or match[2])

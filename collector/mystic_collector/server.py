@@ -1,0 +1,107 @@
+"""uvicorn, told what this collector needs: quiet, bounded, and able to stop while streams are open."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+
+import uvicorn
+from starlette.applications import Starlette
+
+from mystic_collector.app import build_app
+from mystic_collector.parts import Parts
+from mystic_collector.settings import Settings
+
+_log = logging.getLogger("mystic_collector")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class CollectorServer(uvicorn.Server):
+    """One collector over one listening socket.
+
+    Args:
+        settings: of the collector; the socket is bound at once, so that a taken port is an error here.
+
+    Raises:
+        OSError: when the address cannot be bound.
+        StoreError: when the data directory cannot be used.
+
+    Attributes:
+        address: (host, port) that is bound.
+        ready: set once requests are answered.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._socket = bind(settings.host, settings.port)
+        try:
+            self.app: Starlette = build_app(settings)
+        except BaseException:
+            self._socket.close()
+            raise
+        config = uvicorn.Config(
+            self.app,
+            log_config=None,
+            log_level=settings.log_level,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=3,
+            backlog=512,
+        )
+        super().__init__(config)
+        self.address: tuple[str, int] = self._socket.getsockname()[:2]
+        self.ready = threading.Event()
+
+    @property
+    def parts(self) -> Parts:
+        """What this collector is made of."""
+        parts = self.app.state.parts
+        assert isinstance(parts, Parts)  # noqa: S101 - tells the type checker
+        return parts
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop by a signal or by ``should_exit``."""
+        super().run(sockets=[self._socket])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen and say so."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            host, port = self.address
+            _log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams first: they would otherwise be waited for."""
+        self.parts.streams.close()
+        await super().shutdown(sockets=sockets)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket.
+
+    Raises:
+        OSError: naming the address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port} ({error.strerror or error})") from error
+    return found
+
+
+def start_logging(level: str) -> None:
+    """Send the collector's and uvicorn's logs to stderr, never to stdout."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))

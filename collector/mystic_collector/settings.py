@@ -1,0 +1,134 @@
+"""Settings of the collector: environment over file over default, read once, frozen, refused when wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mystic_agent.contract.duration import seconds
+from mystic_agent.contract.errors import Invalid
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_SIZE = re.compile(r"(\d+)\s*(b|kb|mb|gb|kib|mib|gib)?", re.IGNORECASE)
+_UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the collector was told.
+
+    Attributes:
+        host: address to bind; ``0.0.0.0`` for all.
+        port: TCP port; 0 lets the system choose.
+        project_root: the source that may be read; absolute.
+        data_dir: where SQLite files live; created at start.
+        api_key: the key callers must show, or empty for none; never in a repr.
+        allowed_hosts: further names accepted in the Host header, lower case, without port; ``*`` accepts any.
+        allowed_origins: further values accepted in the Origin header.
+        retention_seconds: age after which spans, points and history go.
+        retention_bytes: size of the telemetry that is kept at most.
+        max_body_bytes: largest request body as sent.
+        max_inflated_bytes: largest request body after decompression.
+        max_queue_items: spans and points waiting for the writer; more is answered with 429.
+        max_functions: distinct function names kept; further ones share one overflow name.
+        body_timeout: seconds a client may take to send a body.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8899
+    project_root: Path = field(default_factory=Path.cwd)
+    data_dir: Path = field(default_factory=lambda: Path.cwd() / ".mystic" / "data")
+    log_level: str = "info"
+    api_key: str = field(default="", repr=False)
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    retention_seconds: float = 7 * 86400.0
+    retention_bytes: int = 2**30
+    max_body_bytes: int = 4 * 2**20
+    max_inflated_bytes: int = 16 * 2**20
+    max_queue_items: int = 65_536
+    max_functions: int = 50_000
+    body_timeout: float = 15.0
+
+
+def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
+    """Read the environment; an empty value means unset.
+
+    Raises:
+        Invalid: naming the variable, its value and the remedy. A secret's value is never part of it.
+    """
+    env = {name: value for name, value in (os.environ if environ is None else environ).items() if value.strip()}
+    root = _folder(env, "PROJECT_ROOT", cwd or Path.cwd())
+    return Settings(
+        host=env.get("MYSTIC_HOST", "127.0.0.1").strip(),
+        port=_whole(env, "MYSTIC_PORT", 8899, 0, 65535),
+        project_root=root,
+        data_dir=Path(env.get("MYSTIC_DATA_DIR", root / ".mystic" / "data")).absolute(),
+        log_level=_level(env),
+        api_key=read_key(env),
+        allowed_hosts=tuple(name.lower() for name in _listed(env, "MYSTIC_ALLOWED_HOSTS")),
+        allowed_origins=_listed(env, "MYSTIC_ALLOWED_ORIGINS"),
+        retention_seconds=seconds(env.get("MYSTIC_RETENTION", "7d"), "MYSTIC_RETENTION"),
+        retention_bytes=_size(env, "MYSTIC_RETENTION_BYTES", 2**30),
+        max_body_bytes=_size(env, "MYSTIC_MAX_BODY", 4 * 2**20),
+        max_inflated_bytes=_size(env, "MYSTIC_MAX_INFLATED", 16 * 2**20),
+        max_queue_items=_whole(env, "MYSTIC_MAX_QUEUE", 65_536, 1, 10_000_000),
+        max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
+    )
+
+
+def read_key(env: Mapping[str, str]) -> str:
+    """Return the API key from ``MYSTIC_API_KEY`` or the file ``MYSTIC_API_KEY_FILE`` names; empty when neither is set.
+
+    Raises:
+        Invalid: when the file cannot be read, or the key is not printable ASCII; the key itself is not shown.
+    """
+    key = env.get("MYSTIC_API_KEY", "").strip()
+    path = env.get("MYSTIC_API_KEY_FILE", "").strip()
+    if not key and path:
+        try:
+            key = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid("MYSTIC_API_KEY_FILE", path, f"name a readable text file ({error})") from error
+        if not key:
+            raise Invalid("MYSTIC_API_KEY_FILE", path, "put the key on the first line; the file is empty")
+    if not (key.isascii() and (key.isprintable() or not key)):
+        raise Invalid("MYSTIC_API_KEY", "(hidden)", "use printable ASCII characters only")
+    return key
+
+
+def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:
+    path = Path(env.get(name, default)).expanduser().absolute()
+    if not path.is_dir():
+        raise Invalid(name, str(path), "name an existing folder")
+    return path
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, str(default)).strip()
+    if text.isascii() and text.isdigit() and low <= int(text) <= high:
+        return int(text)
+    raise Invalid(name, text, f"give a whole number from {low} to {high}")
+
+
+def _size(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default)).strip()
+    match = _SIZE.fullmatch(text)
+    amount = int(match[1]) * _UNITS[(match[2] or "b").lower()] if match else 0
+    if not 1024 <= amount <= 2**50:
+        raise Invalid(name, text, "give bytes from 1024, such as '512MiB'")
+    return amount
+
+
+def _level(env: Mapping[str, str]) -> str:
+    level = env.get("LOG_LEVEL", "info").strip().lower()
+    if level not in LEVELS:
+        raise Invalid("LOG_LEVEL", level, f"give one of {', '.join(LEVELS)}")
+    return level
+
+
+def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in env.get(name, "").split(",") if part.strip())

@@ -1,0 +1,166 @@
+"""Cumulative figures: only growth counts, and what grew goes into the history. Used by the writing thread alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from mystic_collector.store.buckets import Buckets, add, pack, subtract, unpack
+from mystic_collector.store.names import Names
+from mystic_collector.store.records import CountPoint, FunctionPoint
+
+WIDTH = 10
+"""Seconds of one interval of the history while it is young."""
+
+_MOST_REMEMBERED = 100_000
+_NOTHING: Buckets = (0, ())
+
+_KEEP_DURATION = """
+insert into durations(function, instance, start, time, calls, total, low, high, zero, buckets)
+values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict do update set time = excluded.time, calls = excluded.calls, total = excluded.total, low = excluded.low,
+  high = excluded.high, zero = excluded.zero, buckets = excluded.buckets"""
+_KEEP_COUNT = """
+insert into counts(function, instance, start, label, time, value) values(?, ?, ?, ?, ?, ?)
+on conflict do update set time = excluded.time, value = excluded.value"""
+_KEEP_HISTORY = """
+insert into history(function, service, width, at, calls, errors, hits, total, zero, buckets)
+values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+on conflict do update set calls = calls + excluded.calls, errors = errors + excluded.errors,
+  hits = hits + excluded.hits, total = total + excluded.total, zero = zero + excluded.zero,
+  buckets = add_buckets(buckets, excluded.buckets)"""
+
+_Key = tuple[int, int, int]  # function, instance, start
+_Known = tuple[int, int, int, Buckets]  # calls, total, zero, buckets
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class _Growth:
+    """What grew for one function of one service during one write."""
+
+    __slots__ = ("buckets", "calls", "errors", "hits", "total", "zero")
+
+    def __init__(self) -> None:
+        self.calls = self.errors = self.hits = self.total = self.zero = 0
+        self.buckets: list[Buckets] = []
+
+
+class Figures:
+    """Keeps the highest point of every (function, process, start).
+
+    Args:
+        connection: the writing connection; a transaction is open whenever a method is called.
+        names: numbers of names.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, names: Names) -> None:
+        self._connection = connection
+        self._names = names
+        self.forget()
+
+    def forget(self) -> None:
+        """Read again from the database; needed after a rollback and after rows were removed."""
+        self._known: dict[tuple[int, int, int], _Known] = {}
+        self._values: dict[tuple[int, int, int, int], int] = {}
+        self._growth: dict[tuple[int, str], _Growth] = {}
+
+    def durations(self, instance: int, service: str, points: Sequence[FunctionPoint], now_ns: int) -> None:
+        """Keep durations of one process, given in one request."""
+        for key, point in self._merged(instance, points):
+            known = self._known.get(key) or self._read_duration(key)
+            if point.calls <= known[0]:
+                continue
+            row = (point.calls, point.total_ns, point.min_ns, point.max_ns, point.zero, pack(point.buckets))
+            self._connection.execute(_KEEP_DURATION, (*key, min(point.time_ns, now_ns), *row))
+            _remember(self._known, key, (point.calls, point.total_ns, point.zero, point.buckets))
+            growth = self._growth.setdefault((key[0], service), _Growth())
+            growth.calls += point.calls - known[0]
+            growth.total += max(0, point.total_ns - known[1])
+            growth.zero += max(0, point.zero - known[2])
+            growth.buckets.append(subtract(point.buckets, known[3]))
+
+    def _merged(self, instance: int, points: Sequence[FunctionPoint]) -> Iterable[tuple[_Key, FunctionPoint]]:
+        """Number the functions. Repeated points count once; different functions under the overflow name add up."""
+        best: dict[tuple[str, int], FunctionPoint] = {}
+        for point in points:
+            known = best.get((point.function, point.start_ns))
+            if known is None or point.calls > known.calls:
+                best[point.function, point.start_ns] = point
+        merged: dict[_Key, FunctionPoint] = {}
+        for point in best.values():
+            key = (self._names.function(point.function), instance, point.start_ns)
+            merged[key] = _sum(merged[key], point) if key in merged else point
+        return merged.items()
+
+    def counts(self, instance: int, service: str, points: Sequence[CountPoint], now_ns: int) -> None:
+        """Keep errors and decisions of one process, given in one request."""
+        best: dict[CountPoint, CountPoint] = {}
+        for point in points:
+            same = point._replace(time_ns=0, value=0)
+            if same not in best or point.value > best[same].value:
+                best[same] = point
+        merged: dict[tuple[int, int, int, int], tuple[int, int, str]] = {}
+        for point in best.values():
+            label = self._names.label(point.strategy, point.decision, point.reason)
+            key = (self._names.function(point.function), instance, point.start_ns, label)
+            value, time_ns, _ = merged.get(key, (0, 0, ""))
+            merged[key] = (value + point.value, max(time_ns, min(point.time_ns, now_ns)), _kind(point))
+        for key, (value, time_ns, kind) in merged.items():
+            known = self._values.get(key)
+            grown = value - (self._read_count(key) if known is None else known)
+            if grown <= 0:
+                continue
+            self._connection.execute(_KEEP_COUNT, (*key, time_ns, value))
+            _remember(self._values, key, value)
+            if kind:
+                growth = self._growth.setdefault((key[0], service), _Growth())
+                setattr(growth, kind, getattr(growth, kind) + grown)
+
+    def finish(self, now: int) -> None:
+        """Write what grew since the last call into the interval of ``now`` (Unix seconds)."""
+        at = now - now % WIDTH
+        rows = [
+            (function, service, WIDTH, at, g.calls, g.errors, g.hits, g.total, g.zero, pack(add(g.buckets)))
+            for (function, service), g in self._growth.items()
+        ]
+        self._connection.executemany(_KEEP_HISTORY, rows)
+        self._growth.clear()
+
+    def _read_duration(self, key: _Key) -> _Known:
+        sql = "select calls, total, zero, buckets from durations where function = ? and instance = ? and start = ?"
+        row = self._connection.execute(sql, key).fetchone()
+        return (row[0], row[1], row[2], unpack(row[3])) if row else (0, 0, 0, _NOTHING)
+
+    def _read_count(self, key: tuple[int, int, int, int]) -> int:
+        sql = "select value from counts where function = ? and instance = ? and start = ? and label = ?"
+        row = self._connection.execute(sql, key).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _kind(point: CountPoint) -> str:
+    """Return which figure of the history the count belongs to; empty for none."""
+    if not point.strategy and not point.decision:
+        return "errors"
+    return "hits" if (point.strategy, point.decision) == ("cache", "hit") else ""
+
+
+def _sum(a: FunctionPoint, b: FunctionPoint) -> FunctionPoint:
+    return FunctionPoint(
+        a.function,
+        a.start_ns,
+        max(a.time_ns, b.time_ns),
+        a.calls + b.calls,
+        a.total_ns + b.total_ns,
+        min(a.min_ns, b.min_ns),
+        max(a.max_ns, b.max_ns),
+        a.zero + b.zero,
+        add((a.buckets, b.buckets)),
+    )
+
+
+def _remember(memo: dict[_K, _V], key: _K, value: _V) -> None:
+    if len(memo) >= _MOST_REMEMBERED and key not in memo:
+        memo.clear()
+    memo[key] = value

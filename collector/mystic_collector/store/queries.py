@@ -1,0 +1,161 @@
+"""What is read from SQLite; each function takes a connection and returns records."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from typing import Any
+
+import orjson
+
+from mystic_collector.store.buckets import unpack
+from mystic_collector.store.records import (
+    OVERFLOW,
+    FunctionTotals,
+    Interval,
+    Sizes,
+    SpanQuery,
+    SpanRow,
+    StoredSpan,
+)
+
+_FUNCTIONS = """
+select i.service, f.name, sum(d.calls), sum(d.total), min(d.low), max(d.high), sum(d.zero), sum_buckets(d.buckets),
+  count(distinct d.instance), max(d.time)
+from durations d join instances i on i.id = d.instance join functions f on f.id = d.function
+where (:service = '' or i.service = :service) and (:function = '' or f.name = :function)
+group by i.service, f.name"""
+_COUNTS = """
+select i.service, f.name, l.strategy, l.decision, l.reason, sum(c.value), max(c.time)
+from counts c join instances i on i.id = c.instance join functions f on f.id = c.function
+  join labels l on l.id = c.label
+where (:service = '' or i.service = :service) and (:function = '' or f.name = :function)
+group by i.service, f.name, l.id"""
+_HISTORY = """
+select h.at, max(h.width), sum(h.calls), sum(h.errors), sum(h.hits), sum(h.total), sum(h.zero), sum_buckets(h.buckets)
+from history h join functions f on f.id = h.function
+where f.name = :function and (:service = '' or h.service = :service) and h.at + h.width > :since
+group by h.at order by h.at"""
+_MATCHING = """
+select trace_id from spans s
+where (:function = '' or s.function = :function or s.name = :function)
+  and (:service = '' or s.instance in (select id from instances where service = :service))
+  and (not :errors or s.status = 2) and s.finish - s.start >= :shortest
+order by s.id desc"""
+_SPANS = """
+select i.service, i.instance, s.trace_id, s.span_id, s.parent_id, s.function, s.name, s.kind, s.start, s.finish,
+  s.status, s.error, s.attributes, s.events
+from spans s join instances i on i.id = s.instance where s.trace_id = ? order by s.start, s.id limit ?"""
+_POINTS = """
+select i.service, i.instance, p.time, p.metric, p.shape, p.unit, p.attributes, p.value, p.detail
+from points p join instances i on i.id = p.instance
+where (:metric = '' or p.metric = :metric) and (:service = '' or i.service = :service)
+order by p.id desc limit :limit"""
+
+MOST_SPANS = 10_000
+"""Spans of one trace that are returned at most."""
+
+
+def functions(connection: sqlite3.Connection, service: str, function: str) -> list[FunctionTotals]:
+    """Return totals per service and function."""
+    wanted = {"service": service, "function": function}
+    decisions: dict[tuple[str, str], dict[tuple[str, str, str], int]] = defaultdict(dict)
+    errors: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, str], int] = {}
+    for where, name, strategy, decision, reason, value, time in connection.execute(_COUNTS, wanted):
+        key = (where, name)
+        last[key] = max(last.get(key, 0), time)
+        if strategy or decision:
+            decisions[key][strategy, decision, reason] = value
+        else:
+            errors[key] = value
+    found = []
+    for where, name, calls, total, low, high, zero, packed, instances, time in connection.execute(_FUNCTIONS, wanted):
+        key = (where, name)
+        found.append(
+            FunctionTotals(
+                service=where,
+                function=name,
+                calls=calls,
+                errors=errors.pop(key, 0),
+                total_ns=total,
+                min_ns=low,
+                max_ns=high,
+                zero=zero,
+                buckets=unpack(packed),
+                decisions=decisions.pop(key, {}),
+                instances=instances,
+                last_ns=max(time, last.pop(key, 0)),
+            )
+        )
+    for key in decisions.keys() | errors.keys():  # counted and never timed, e.g. served from a cache alone
+        found.append(
+            FunctionTotals(*key, errors=errors.get(key, 0), decisions=decisions.get(key, {}), last_ns=last[key])
+        )
+    return found
+
+
+def history(connection: sqlite3.Connection, function: str, service: str, since: float) -> list[Interval]:
+    """Return intervals with calls."""
+    rows = connection.execute(_HISTORY, {"function": function, "service": service, "since": since})
+    return [Interval(*row[:7], unpack(row[7])) for row in rows]
+
+
+def matching_traces(connection: sqlite3.Connection, query: SpanQuery) -> list[bytes]:
+    """Return ids of the newest traces with a matching span."""
+    wanted = {
+        "function": query.function,
+        "service": query.service,
+        "errors": query.errors,
+        "shortest": query.min_duration_ns,
+    }
+    found: dict[bytes, None] = {}
+    for [trace_id] in connection.execute(_MATCHING, wanted):
+        found[trace_id] = None
+        if len(found) >= query.limit:
+            break
+    return list(found)
+
+
+def trace(connection: sqlite3.Connection, trace_id: bytes) -> list[StoredSpan]:
+    """Return the spans of one trace."""
+    rows = connection.execute(_SPANS, (trace_id, MOST_SPANS))
+    return [StoredSpan(service, instance, SpanRow(*span)) for service, instance, *span in rows]
+
+
+def facts(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
+    """Return the latest facts per process."""
+    sql = "select i.service, i.instance, a.metric, a.kind, a.value from facts a join instances i on i.id = a.instance"
+    found: dict[tuple[str, str], dict[tuple[str, str], float]] = defaultdict(dict)
+    for service, instance, metric, kind, value in connection.execute(sql):
+        found[service, instance][metric, kind] = value
+    return dict(found)
+
+
+def points(connection: sqlite3.Connection, metric: str, service: str, limit: int) -> list[dict[str, Any]]:
+    """Return the newest points of other metrics."""
+    names = ("service", "instance", "time_ns", "metric", "shape", "unit", "attributes", "value", "detail")
+    rows = connection.execute(_POINTS, {"metric": metric, "service": service, "limit": limit})
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    for one in found:
+        one["attributes"], one["detail"] = orjson.loads(one["attributes"]), orjson.loads(one["detail"])
+    return found
+
+
+def sizes(connection: sqlite3.Connection) -> Sizes:
+    """Return how full the file is. Numbers of rows are estimated from their numbering, which is cheap."""
+    spans_kept, points_kept = (
+        connection.execute(f"select coalesce(max(id) - min(id) + 1, 0) from {table}").fetchone()[0]  # noqa: S608
+        for table in ("spans", "points")
+    )
+    [functions_kept] = connection.execute("select count(*) from functions").fetchone()
+    overflowing = connection.execute("select 1 from functions where name = ?", (OVERFLOW,)).fetchone() is not None
+    return Sizes(spans_kept, points_kept, functions_kept, overflowing, used_bytes(connection))
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of pages in use."""
+    [[pages], [free], [size]] = [
+        connection.execute(f"pragma {name}").fetchone() for name in ("page_count", "freelist_count", "page_size")
+    ]
+    return int((pages - free) * size)

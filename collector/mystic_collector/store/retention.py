@@ -1,0 +1,111 @@
+"""What is removed when it is too old or too much. Totals of functions never go: they are folded."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from mystic_collector.store.figures import WIDTH
+from mystic_collector.store.queries import used_bytes
+
+WIDE = 300
+"""Seconds of one interval of the history once it is older than an hour."""
+
+_YOUNG = 3600
+_MOST_ROWS = 50_000
+_PAST = "(past)"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds and bytes kept."""
+
+    max_age: float
+    max_bytes: int
+
+
+def drop_old(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
+    """Remove spans, points and history older than the limit, oldest first, a bounded number at a time."""
+    before = int(now - limits.max_age)
+    removed = 0
+    for table in ("spans", "points"):
+        sql = f"delete from {table} where id in (select id from {table} where received < ? order by id limit ?)"  # noqa: S608
+        # The oldest row decides without a scan: rows are numbered as they arrive.
+        oldest = connection.execute(f"select received from {table} order by id limit 1").fetchone()  # noqa: S608
+        if oldest and oldest[0] < before:
+            removed += connection.execute(sql, (before, _MOST_ROWS)).rowcount
+    removed += connection.execute("delete from history where at + width < ?", (before,)).rowcount
+    return removed
+
+
+def drop_excess(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
+    """Remove the oldest tenth of spans and points while too many bytes are in use."""
+    if used_bytes(connection) <= limits.max_bytes:
+        return 0
+    removed = 0
+    for table in ("spans", "points"):
+        row = connection.execute(f"select min(id), max(id) from {table}").fetchone()  # noqa: S608
+        if row[0] is not None:
+            upto = row[0] + min(_MOST_ROWS, (row[1] - row[0]) // 10)
+            removed += connection.execute(f"delete from {table} where id <= ?", (upto,)).rowcount  # noqa: S608
+    return removed
+
+
+def widen_history(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
+    """Join intervals older than an hour into wider ones."""
+    before = (int(now) - _YOUNG) // WIDE * WIDE
+    sql = """
+        insert into history(function, service, width, at, calls, errors, hits, total, zero, buckets)
+        select function, service, :wide, at / :wide * :wide, sum(calls), sum(errors), sum(hits), sum(total), sum(zero),
+          sum_buckets(buckets)
+        from history where width = :width and at < :before group by function, service, at / :wide
+        on conflict do update set calls = calls + excluded.calls, errors = errors + excluded.errors,
+          hits = hits + excluded.hits, total = total + excluded.total, zero = zero + excluded.zero,
+          buckets = add_buckets(buckets, excluded.buckets)"""
+    connection.execute(sql, {"wide": WIDE, "width": WIDTH, "before": before})
+    return connection.execute("delete from history where width = ? and at < ?", (WIDTH, before)).rowcount
+
+
+def fold_the_dead(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
+    """Add the figures of processes not heard of for the whole retention to one row per service and function.
+
+    The process stays known, so that a point that comes later all the same is not counted twice.
+    """
+    rows = connection.execute(
+        "select id, service from instances where folded = 0 and instance <> ? and last_seen < ?"
+        " order by last_seen limit 100",
+        (_PAST, int(now - limits.max_age)),
+    ).fetchall()
+    for number, service in rows:
+        past = _past(connection, service, int(now))
+        connection.execute(_FOLD_DURATIONS, {"past": past, "dead": number})
+        connection.execute(_FOLD_COUNTS, {"past": past, "dead": number})
+        for table in ("durations", "counts", "facts"):
+            connection.execute(f"delete from {table} where instance = ?", (number,))  # noqa: S608
+        connection.execute("update instances set folded = 1 where id = ?", (number,))
+    return len(rows)
+
+
+def _past(connection: sqlite3.Connection, service: str, now: int) -> int:
+    connection.execute(
+        "insert or ignore into instances(service, instance, stage, attributes, first_seen, last_seen)"
+        " values(?, ?, '', '{}', ?, ?)",
+        (service, _PAST, now, now),
+    )
+    sql = "select id from instances where service = ? and instance = ?"
+    return int(connection.execute(sql, (service, _PAST)).fetchone()[0])
+
+
+_FOLD_DURATIONS = """
+insert into durations(function, instance, start, time, calls, total, low, high, zero, buckets)
+select function, :past, 0, max(time), sum(calls), sum(total), min(low), max(high), sum(zero), sum_buckets(buckets)
+from durations where instance = :dead group by function
+on conflict do update set time = max(time, excluded.time), calls = calls + excluded.calls,
+  total = total + excluded.total, low = min(low, excluded.low), high = max(high, excluded.high),
+  zero = zero + excluded.zero, buckets = add_buckets(buckets, excluded.buckets)"""
+_FOLD_COUNTS = """
+insert into counts(function, instance, start, label, time, value)
+select function, :past, 0, label, max(time), sum(value) from counts where instance = :dead group by function, label
+on conflict do update set time = max(time, excluded.time), value = value + excluded.value"""
+
+STEPS = (drop_old, widen_history, fold_the_dead, drop_excess)

@@ -1,0 +1,210 @@
+"""The embedded store: one SQLite file in WAL mode, one writing connection, a few reading ones."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mystic_collector.store import buckets, queries, retention
+from mystic_collector.store.figures import Figures
+from mystic_collector.store.names import Names
+from mystic_collector.store.protocol import StoreError
+from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Sizes, SpanQuery, StoredSpan
+from mystic_collector.store.schema import prepare
+
+_KEEP_SPAN = (
+    "insert into spans(received, instance, trace_id, span_id, parent_id, function, name, kind, start, finish, status,"
+    " error, attributes, events) values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_KEEP_POINT = (
+    "insert into points(received, instance, time, metric, shape, unit, attributes, value, detail)"
+    " values(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_KEEP_FACT = (
+    "insert into facts(instance, metric, kind, time, value) values(?, ?, ?, ?, ?)"
+    " on conflict do update set time = excluded.time, value = excluded.value where excluded.time >= time"
+)
+_SEEN = "update instances set last_seen = ? where id = ?"
+_MOST_READERS = 4
+
+
+class SqliteStore:
+    """A :class:`mystic_collector.store.protocol.Store` in one file.
+
+    Args:
+        path: the file; its folder is created.
+        max_age: seconds that spans, points, history and dead processes are kept.
+        max_bytes: bytes in use above which the oldest spans and points go.
+        max_functions: distinct function names kept.
+        clock: Unix seconds.
+
+    Raises:
+        StoreError: when the file cannot be opened, is damaged, or was written by a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_age: float = 7 * 86400.0,
+        max_bytes: int = 2**30,
+        max_functions: int = 50_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._limits = retention.Limits(max_age, max_bytes)
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        self._closed = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writing = self._connect()
+            self._writing.execute("pragma journal_mode = wal")
+            self._writing.execute("pragma wal_autocheckpoint = 4000")
+            self._writing.execute("pragma journal_size_limit = 67108864")
+            prepare(self._writing)
+            self._names = Names(self._writing, max_functions)
+        except (OSError, ValueError, sqlite3.Error) as error:
+            raise StoreError(f"cannot open {str(path)!r}: {error}; move it away or choose MYSTIC_DATA_DIR") from error
+        self._figures = Figures(self._writing, self._names)
+
+    def write(self, batch: Sequence[Incoming]) -> None:
+        """Keep everything in ``batch`` in one transaction."""
+        now = self._clock()
+        with self._transaction():
+            seen = {self._write_one(incoming, now) for incoming in batch}
+            self._writing.executemany(_SEEN, [(int(now), number) for number in seen])
+            self._figures.finish(int(now))
+
+    def _write_one(self, incoming: Incoming, now: float) -> int:
+        number, folded = self._names.instance(incoming.resource, int(now))
+        at = int(now)
+        execute = self._writing.executemany
+        if incoming.spans:
+            execute(_KEEP_SPAN, [(at, number, *span) for span in incoming.spans])
+        if incoming.points:
+            execute(_KEEP_POINT, [(at, number, *point) for point in incoming.points])
+        if incoming.facts:
+            execute(_KEEP_FACT, [(number, *_fact_key(fact), fact.time_ns, fact.value) for fact in incoming.facts])
+        if not folded:  # its figures are already part of the past; counting them again would double them
+            service = incoming.resource.service
+            self._figures.durations(number, service, incoming.functions, int(now * 1e9))
+            self._figures.counts(number, service, incoming.counts, int(now * 1e9))
+        return number
+
+    def functions(self, service: str = "", function: str = "") -> list[FunctionTotals]:
+        """Return totals over all processes."""
+        with self._reading() as connection:
+            return queries.functions(connection, service, function)
+
+    def history(self, function: str, service: str = "", since: float = 0.0) -> list[Interval]:
+        """Return what happened per interval."""
+        with self._reading() as connection:
+            return queries.history(connection, function, service, since)
+
+    def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
+        """Return the newest matching traces."""
+        with self._reading() as connection:
+            found = queries.matching_traces(connection, query)
+            return [queries.trace(connection, one) for one in found]
+
+    def trace(self, trace_id: bytes) -> list[StoredSpan]:
+        """Return one trace."""
+        with self._reading() as connection:
+            return queries.trace(connection, trace_id)
+
+    def facts(self) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
+        """Return what agents last said about themselves."""
+        with self._reading() as connection:
+            return queries.facts(connection)
+
+    def points(self, metric: str = "", service: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """Return the newest points of other metrics."""
+        with self._reading() as connection:
+            return queries.points(connection, metric, service, limit)
+
+    def sizes(self) -> Sizes:
+        """Return how full it is."""
+        with self._reading() as connection:
+            return queries.sizes(connection)
+
+    def retain(self, now: float) -> int:
+        """Remove what is too old or too much, in short transactions."""
+        removed = 0
+        for step in retention.STEPS:
+            with self._transaction():
+                gone = step(self._writing, self._limits, now)
+            if gone and step is retention.fold_the_dead:
+                self._names.forget()
+                self._figures.forget()
+            removed += gone
+        return removed
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._readers_lock:
+            self._closed = True
+            readers, self._readers = self._readers, []
+        for connection in readers:
+            connection.close()
+        self._writing.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=10.0, isolation_level=None, check_same_thread=False)
+        connection.execute("pragma synchronous = normal")
+        connection.execute("pragma cache_size = -32768")
+        buckets.register(connection)
+        return connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._writing.execute("begin immediate")
+            yield
+            self._writing.execute("commit")
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            self._undo()
+            raise StoreError(
+                f"{str(self._path)!r} could not be written: {error}; check disk space and rights"
+            ) from error
+
+    def _undo(self) -> None:
+        try:
+            if self._writing.in_transaction:
+                self._writing.execute("rollback")
+            self._names.forget()
+            self._figures.forget()
+        except sqlite3.Error:
+            return  # the next write meets the same fault and reports it
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._readers_lock:
+                if self._closed:
+                    raise StoreError("the store is closed")
+                connection = self._readers.pop() if self._readers else None
+            connection = connection or self._connect()
+            connection.execute("begin")
+            try:
+                yield connection
+            finally:
+                connection.execute("rollback")
+                with self._readers_lock:
+                    keep = not self._closed and len(self._readers) < _MOST_READERS
+                    if keep:
+                        self._readers.append(connection)
+                if not keep:
+                    connection.close()
+        except sqlite3.Error as error:
+            raise StoreError(f"{str(self._path)!r} could not be read: {error}; check the file") from error
+
+
+def _fact_key(fact: Any) -> tuple[str, str]:
+    return fact.metric, fact.kind
