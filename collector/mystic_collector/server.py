@@ -43,7 +43,6 @@ class CollectorServer(uvicorn.Server):
         config = uvicorn.Config(
             self.app,
             log_config=None,
-            log_level=settings.log_level,
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -104,4 +103,4 @@ def start_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))

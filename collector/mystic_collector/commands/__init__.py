@@ -1,1 +1,1 @@
-"""The collector's commands of the ``mystic`` program. Law: one file per command; a running collector is asked over HTTP."""
+"""The collector's commands of the ``mystic`` program. Law: one file each; a collector is asked over HTTP."""

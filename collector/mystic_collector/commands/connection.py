@@ -78,9 +78,8 @@ class Connection:
         try:
             value = response.json()
         except ValueError as error:
-            raise Failed(
-                f"{self.address} answered {response.status_code} without JSON", "is it a collector?"
-            ) from error
+            text = f"{self.address} answered {response.status_code} without JSON"
+            raise Failed(text, "set MYSTIC_PORT to the port of a collector") from error
         if response.is_success:
             return value
         reason = value.get("error", {}) if isinstance(value, dict) else {}

@@ -98,7 +98,7 @@ def functions(connection: sqlite3.Connection, service: str, function: str) -> li
 def history(connection: sqlite3.Connection, function: str, service: str, since: float) -> list[Interval]:
     """Return intervals with calls."""
     rows = connection.execute(_HISTORY, {"function": function, "service": service, "since": since})
-    return [Interval(*row[:7], unpack(row[7])) for row in rows]
+    return [Interval._make((*row[:7], unpack(row[7]))) for row in rows]
 
 
 def matching_traces(connection: sqlite3.Connection, query: SpanQuery) -> list[bytes]:
