@@ -57,7 +57,8 @@ def _ask(settings: Settings, target: Target) -> tuple[list[dict[str, Any]], str]
 
 def _attached(service: dict[str, Any]) -> bool:
     states = service.get("states") or {}
-    return sum(states.get(state, 0) for state in _ATTACHED) == service.get("processes") != 0
+    working: int = sum(states.get(state, 0) for state in _ATTACHED)
+    return working > 0 and working == service.get("processes")
 
 
 def _lines(target: Target, services: list[dict[str, Any]], note: str, place: Place) -> list[str]:

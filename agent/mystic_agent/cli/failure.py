@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Failure(Exception):  # noqa: N818 - like the contract's Invalid, it is an outcome with a remedy
+class Failure(Exception):
     """A command cannot do its work.
 
     Args:
