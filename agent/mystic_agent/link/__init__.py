@@ -7,7 +7,8 @@ imported on those threads.
 """
 
 from mystic_agent.link.endpoint import Destination, Endpoint
+from mystic_agent.link.gate import hold, let_go, renew
 from mystic_agent.link.link import Link
 from mystic_agent.link.otlp_urls import OtlpUrls, otlp_urls
 
-__all__ = ["Destination", "Endpoint", "Link", "OtlpUrls", "otlp_urls"]
+__all__ = ["Destination", "Endpoint", "Link", "OtlpUrls", "hold", "let_go", "otlp_urls", "renew"]

@@ -2,12 +2,12 @@
 
 A child that is forked while one of our threads is importing a module inherits that module half made and its
 import lock held for ever: the application's own ``import json`` would then never return. So whatever on our
-threads may import runs under this gate, and a fork waits for it, at most HOLD_SECONDS.
+threads may import runs under this gate, and the lifecycle calls :func:`hold` before a fork, :func:`let_go` after it in
+the parent and :func:`renew` after it in the child.
 """
 
 from __future__ import annotations
 
-import os
 from threading import Lock, get_ident
 
 HOLD_SECONDS = 1.0
@@ -27,24 +27,24 @@ def load(*modules: str) -> None:
             __import__(module)
 
 
-def _before_fork() -> None:
+def hold(timeout: float = HOLD_SECONDS) -> bool:
+    """Wait until no thread of ours may be importing, and keep it so; False when ``timeout`` seconds did not do."""
     global _holder
-    if _lock.acquire(timeout=HOLD_SECONDS):
-        _holder = get_ident()
+    if not _lock.acquire(timeout=timeout):
+        return False
+    _holder = get_ident()
+    return True
 
 
-def _after_fork_in_parent() -> None:
+def let_go() -> None:
+    """End this thread's :func:`hold`; nothing when it had failed."""
     global _holder
     if _holder == get_ident():
         _holder = 0
         _lock.release()
 
 
-def _after_fork_in_child() -> None:
-    # Not a release: when the wait was in vain, the holder is a thread that does not exist here.
+def renew() -> None:
+    """Start over in a child, where the thread that held the gate may not exist."""
     global _lock, _holder
     _lock, _holder = Lock(), 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -15,6 +15,7 @@ from mystic_agent.link.hijack_set import HijackSet
 from mystic_agent.link.ledger import Ledger
 from mystic_agent.link.listener import Listener
 from mystic_agent.link.packing import pack_metrics, pack_spans
+from mystic_agent.link.relay import Relay
 from mystic_agent.link.reporter import Reporter
 from mystic_agent.link.sender import Sender
 from mystic_agent.link.shield import Shield
@@ -43,7 +44,7 @@ class Link:
         outbox: where payloads wait for the collector; its ``dropped`` also counts what further receivers lost.
         interval: seconds between two collections.
         on_fault: takes (where, error), on any of the threads.
-        forward: takes each batch as well, on ``mystic-link``.
+        forward: takes each batch as well, on ``mystic-relay``; see :class:`~mystic_agent.link.relay.Relay`.
     """
 
     def __init__(
@@ -65,13 +66,13 @@ class Link:
         self._resource = resource
         self._start_ns = start_ns
         self._interval = interval
-        self._forward = forward
         self._shield = Shield(on_fault)
+        self._relay = Relay(forward, outbox, self._shield) if forward is not None else None
         self._pid = os.getpid()
         self._condition = Condition()
         self._due = False
         self._stopping = False
-        self._tickets: list[Ticket] = []
+        self._tickets: list[tuple[Ticket, float]] = []
         self._reporter = Reporter(endpoint, report, self._shield)
         self._senders = self._make_senders(endpoint, outbox)
         self._ledger = Ledger(sum(1 for sender in self._senders if sender.destination.paths))
@@ -126,9 +127,9 @@ class Link:
         """
         if os.getpid() != self._pid or not self._thread.is_alive():
             return False
-        ticket = Ticket(len(self._senders))
+        ticket = Ticket(len(self._senders) + (self._relay is not None))
         with self._condition:
-            self._tickets.append(ticket)
+            self._tickets.append((ticket, timeout))
             self._condition.notify()
         return ticket.wait(timeout)
 
@@ -144,6 +145,8 @@ class Link:
         self._listener.stop()
         for sender in self._senders:
             sender.stop()
+        if self._relay is not None:
+            self._relay.stop()
         for thread in self._threads():
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - monotonic()))
@@ -155,7 +158,8 @@ class Link:
             sender.abandon()
 
     def _threads(self) -> list[Thread]:
-        return [self._thread, self._listener.thread, *(sender.thread for sender in self._senders)]
+        relay = [self._relay.thread] if self._relay is not None else []
+        return [self._thread, self._listener.thread, *(sender.thread for sender in self._senders), *relay]
 
     def _run(self) -> None:
         load("zlib")
@@ -168,12 +172,12 @@ class Link:
             collected = self._shield.run("link.collect", self._once, False)
             for sender in self._senders:
                 sender.wake()
-            for ticket in tickets:
-                self._pass_on(ticket, collected)
-        for ticket in self._tickets:
+            for ticket, timeout in tickets:
+                self._pass_on(ticket, timeout, collected)
+        for ticket, _ in self._tickets:
             ticket.settle(False)
 
-    def _wait(self, due_at: float) -> list[Ticket]:
+    def _wait(self, due_at: float) -> list[tuple[Ticket, float]]:
         with self._condition:
             while not (self._stopping or self._due or self._tickets):
                 left = due_at - monotonic()
@@ -184,19 +188,21 @@ class Link:
             tickets, self._tickets = self._tickets, []
             return tickets
 
-    def _pass_on(self, ticket: Ticket, collected: bool) -> None:
+    def _pass_on(self, ticket: Ticket, timeout: float, collected: bool) -> None:
         if not collected:
             ticket.settle(False)
             return
         for sender in self._senders:
             sender.wake(ticket=ticket)
+        if self._relay is not None:
+            self._relay.flush(ticket, timeout)
 
     def _once(self) -> bool:
         """Collect and fill the outboxes."""
         with gate():
             batch = self._collect()
-        if self._forward is not None:
-            self._shield.run("link.forward", self._forward, None, batch)
+        if self._relay is not None:
+            self._relay.put(batch)
         receivers = [sender for sender in self._senders if sender.destination.paths]
         if not receivers:
             return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def test_events_are_the_same_however_the_stream_is_cut(cuts: list[int]) -> None:
     reader = EventReader()
     edges = [0, *sorted(cuts), len(STREAM)]
 
-    events = [event for a, b in zip(edges, edges[1:], strict=False) for event in reader.feed(STREAM[a:b])]
+    events = [event for a, b in pairwise(edges) for event in reader.feed(STREAM[a:b])]
 
     assert events == EVENTS
 
