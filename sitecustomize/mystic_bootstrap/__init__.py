@@ -12,7 +12,7 @@ OWN = "this is a program of Mystic itself"
 DECLINED = "the agent declined to start"
 _QUIET = (OFF, OWN, DECLINED)  # wanted, or already said by the agent
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))
+FOLDER = os.path.dirname(os.path.realpath(__file__))
 
 
 class State:
@@ -44,6 +44,8 @@ def activate(way: str) -> bool:
     """
     if state.way:
         return state.active
+    if way == "environment" and _left_to_pythonpath():
+        return False
     state.way = way
     try:
         state.reason = _unsupported() or _start(way)
@@ -53,6 +55,12 @@ def activate(way: str) -> bool:
     if state.reason and state.reason not in _QUIET:
         _say(f"mystic: {state.reason}; the application runs without it")
     return state.active
+
+
+def _left_to_pythonpath() -> bool:
+    """True when MYSTIC_ENABLED is no clear yes, and our folder on the path will start the agent all the same."""
+    said_yes = os.environ.get("MYSTIC_ENABLED", "").strip().lower() in ("1", "true", "yes", "on")
+    return not said_yes and any(os.path.realpath(entry) == FOLDER for entry in sys.path)
 
 
 def _unsupported() -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from mystic_agent.cli.run import child_environment
@@ -115,3 +117,26 @@ def test_the_environment_of_the_command_is_changed_in_two_variables_only():
     assert after == {"A": "1", "PYTHONPATH": os.pathsep.join(["/boot", "/x", "/y"]), "MYSTIC_ENABLED": "true"}
     assert child_environment(after, {}, "/boot") == after
     assert child_environment({}, {}, "/boot")["PYTHONPATH"] == "/boot"
+
+
+def test_a_collector_is_started_beside_the_command_and_ends_after_it(host):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    code = (
+        "import http.client, json, os\n"
+        f"c = http.client.HTTPConnection('127.0.0.1', {port}, timeout=5); c.request('GET', '/health')\n"
+        "print(c.getresponse().status); c.close()\n"
+        "try: print(os.waitpid(-1, os.WNOHANG))\n"
+        "except ChildProcessError: print('no child')\n"
+    )
+    ended = host.run([*MYSTIC, "run", "--", sys.executable, "-c", code], MYSTIC_PORT=port)
+    assert (ended.code, ended.out) == (0, "200\nno child\n")
+    assert ended.err == f"mystic: collector at http://127.0.0.1:{port}, until this command ends\n"
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            break
+        assert time.monotonic() < deadline, "the collector outlived its command"
+        time.sleep(0.05)

@@ -18,7 +18,7 @@ from mystic_agent.cli import collector, reach
 from mystic_agent.cli.command import Command
 from mystic_agent.cli.config import shown
 from mystic_agent.cli.failure import Failure
-from mystic_agent.cli.output import coloured, show
+from mystic_agent.cli.output import coloured, plain, show
 from mystic_agent.contract import wire
 from mystic_agent.settings import Settings, load
 
@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
         "settings": shown(settings),
         "sys_path": sys.path,
     }
-    text = "\n".join(f"{coloured(f.verdict)}{' ' * (5 - len(f.verdict))}{f.about}: {f.detail}" for f in findings)
+    text = "\n".join(f"{coloured(f.verdict)}{' ' * (5 - len(f.verdict))}{f.about}: {plain(f.detail)}" for f in findings)
     show(data, text, args.format)
     return 1 if bad else 0
 

@@ -10,7 +10,7 @@ from mystic_agent.cli import collector
 from mystic_agent.cli.command import Command
 from mystic_agent.cli.failure import Failure
 from mystic_agent.cli.locate import Place, locate
-from mystic_agent.cli.output import show
+from mystic_agent.cli.output import plain, show
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.target import Target, parse_target
 from mystic_agent.settings import Settings, load
@@ -39,7 +39,7 @@ def _run(args: argparse.Namespace) -> int:
         "note": note,
         "source": {"file": place.file, "line": place.line, "kind": place.kind, "reasons": list(place.reasons)},
     }
-    show(answer, "\n".join(_lines(target, services, note, place)), args.format)
+    show(answer, "\n".join(map(plain, _lines(target, services, note, place))), args.format)
     return 0 if attached else 1
 
 

@@ -24,6 +24,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join([*map(str.ljust, row[:-1], widths), row[-1]]).rstrip() for row in rows)
 
 
+def plain(text: object) -> str:
+    """Return foreign text on one line without control characters: it goes to somebody's terminal."""
+    return "".join(char if char.isprintable() else " " for char in str(text))
+
+
 def coloured(word: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return a word of judgement in its colour on a terminal, unless NO_COLOR is set."""
     if word in _COLOURS and sys.stdout.isatty() and not environ.get("NO_COLOR"):
