@@ -90,4 +90,4 @@ class Endpoint:
 def _quoted(text: str) -> str:
     """Percent-encode ``text`` for a query, without the import of ``urllib``."""
     raw = text.encode("utf-8", "replace")
-    return "".join(chr(b) if chr(b).isalnum() and b < 128 or b in b"-._~" else f"%{b:02X}" for b in raw)
+    return "".join(chr(b) if (chr(b).isalnum() and b < 128) or b in b"-._~" else f"%{b:02X}" for b in raw)

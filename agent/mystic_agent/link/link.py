@@ -69,6 +69,9 @@ class Link:
         self._shield = Shield(on_fault)
         self._relay = Relay(forward, outbox, self._shield) if forward is not None else None
         self._pid = os.getpid()
+        bind = getattr(forward, "bind", None)
+        if bind is not None:
+            bind(self.flush)
         self._condition = Condition()
         self._due = False
         self._stopping = False

@@ -21,7 +21,8 @@ class Relay:
     and counts only the latest.
 
     Args:
-        forward: the exporter. When it has a method ``flush(timeout)``, a flush of the link calls that too.
+        forward: the exporter. When it has a method ``flush(timeout)``, a flush of the link calls that too; when it
+            has ``bind(flush)``, it is given the link's flush at the start.
         outbox: where losses are counted.
         shield: where its failures go.
     """

@@ -67,6 +67,7 @@ class Sender:
         self._connection = Connection(destination)
         self._backoff = Backoff()
         self._not_before = 0.0
+        self._asked_to_wait = False
         self._answers: tuple[Payload | None, int] = (None, 0)
         self._condition = Condition()
         self._woken = False
@@ -79,10 +80,10 @@ class Sender:
 
         Args:
             ticket: to be settled by one attempt that does not wait for the back-off.
-            now: forget the back-off, because the destination has just been seen alive.
+            now: forget the back-off, because the destination has just been seen alive; not what it asked for itself.
         """
         with self._condition:
-            if now:
+            if now and not self._asked_to_wait:
                 self._not_before = 0.0
             if ticket is not None:
                 self._tickets.append(ticket)
@@ -176,6 +177,7 @@ class Sender:
 
     def _succeed(self, payload: Payload, body: bytes) -> None:
         self._backoff.reset()
+        self._asked_to_wait = False
         self._faulty = False
         rejection = read_rejection(body)
         if rejection.items:
@@ -186,6 +188,7 @@ class Sender:
     def _fail(self, error: BaseException, retry_after: float | None = None) -> None:
         """Wait before the next attempt; an outage is told once, not at every attempt."""
         with self._condition:
+            self._asked_to_wait = retry_after is not None
             self._not_before = monotonic() + self._backoff.next(retry_after)
             self._woken = True
         if not self._faulty and not self._stopping:
