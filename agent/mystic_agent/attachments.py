@@ -12,19 +12,56 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
-from mystic_agent import native, plan, targets
+from mystic_agent import native, nested, plan, targets, trampoline
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.report import FunctionReport
 from mystic_agent.guard import guard
+from mystic_agent.nested import Nested
 from mystic_agent.observe.meter import Meter
+from mystic_agent.observe.templates import COUNT as COUNTING
+from mystic_agent.observe.templates import OBSERVE as OBSERVING
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.plan import Plan, Refused
 from mystic_agent.scope import Scope
 from mystic_agent.strategies import Subject
 from mystic_agent.swap import Swapped
+from mystic_agent.trampoline import is_trampoline
 
 SHARED_WITH_AGENT = frozenset(
-    ["_weakrefset", "abc", "codecs", "collections", "contextlib", "copy", "copyreg", "email", "encodings", "enum", "functools", "gc", "gzip", "http", "io", "json", "logging", "os", "posixpath", "queue", "random", "re", "select", "selectors", "socket", "ssl", "struct", "threading", "typing", "urllib", "weakref", "zlib"]
+    [
+        "_weakrefset",
+        "abc",
+        "codecs",
+        "collections",
+        "contextlib",
+        "copy",
+        "copyreg",
+        "email",
+        "encodings",
+        "enum",
+        "functools",
+        "gc",
+        "gzip",
+        "http",
+        "io",
+        "json",
+        "logging",
+        "os",
+        "posixpath",
+        "queue",
+        "random",
+        "re",
+        "select",
+        "selectors",
+        "socket",
+        "ssl",
+        "struct",
+        "threading",
+        "typing",
+        "urllib",
+        "weakref",
+        "zlib",
+    ]
 )
 """Modules whose functions the agent's own threads may call: those calls are not the application's."""
 OBSERVE, COUNT, RELEASED = "observe", "count", "released"
@@ -42,6 +79,7 @@ class Attached:
         self.name = f"{module}:{qualname}"
         self.meter = meter
         self.swaps: list[Swapped] = []
+        self.nested: list[Nested] = []
         self.native: native.Native | None = None
         self.kind = ""
         self.default = False
@@ -56,7 +94,7 @@ class Attached:
 
     def report(self) -> FunctionReport:
         """Return what the collector is told."""
-        code = self.swaps[0].code if self.swaps else None
+        code = self.swaps[0].code if self.swaps else self.nested[0].code if self.nested else None
         chosen = self.plan or Plan()
         return FunctionReport(
             function=self.name,
@@ -106,13 +144,15 @@ class Attachments:
                 attached.swaps = [s for s in attached.swaps if id(s.function) in current or not s.release()]
             for one in found:
                 self._add(name, one, default)
-            return sum(self._settle(a) for a in list(self.by_name.values()) if a.module == name)
+            self._add_nested(name, default)
+            hijacked = sum(self._settle(a) for a in list(self.by_name.values()) if a.module == name)
+            nested.adopt(one for a in self.by_name.values() if a.module == name for one in a.nested if one.alive)
+            return hijacked
 
     def _add(self, module: str, one: targets.Found, default: bool) -> None:
-        full = f"{module}:{one.qualname}"
-        attached = self.by_name.get(full)
-        if attached is None:
-            attached = self.by_name[full] = Attached(module, one.qualname, Meter(full, self.tracer))
+        if is_trampoline(one.function.__code__) and "<locals>" in one.qualname:
+            return  # it came into being with its hook
+        attached = self._named(module, one.qualname)
         if all(swap.function is not one.function for swap in attached.swaps):
             swap = Swapped(one.function)
             attached.swaps.append(swap)
@@ -120,6 +160,28 @@ class Attachments:
             attached.state = "released"  # the newcomer has no hook yet
         attached.default = self.scope.wants_function(module, one.qualname, default)
         attached.reason = one.reason
+
+    def _add_nested(self, module: str, default: bool) -> None:
+        """Find the functions that the module's functions define, in their code."""
+        for outer in [a for a in self.by_name.values() if a.module == module]:
+            for swap in outer.swaps:
+                if swap.searched:
+                    continue
+                swap.searched = True
+                for one in nested.find(swap):
+                    attached = self._named(module, one.code.co_qualname)
+                    attached.nested.append(one)
+                    attached.kind = trampoline.kind_of(one.code)
+                    attached.state = "released"
+                    attached.default = self.scope.wants_function(module, attached.qualname, default)
+                    attached.reason = targets.leave_alone(one.code)
+
+    def _named(self, module: str, qualname: str) -> Attached:
+        full = f"{module}:{qualname}"
+        attached = self.by_name.get(full)
+        if attached is None:
+            attached = self.by_name[full] = Attached(module, qualname, Meter(full, self.tracer))
+        return attached
 
     def apply(self, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]] = ()) -> None:
         """Put the whole set of hijacks in force, in place of the one before."""
@@ -131,9 +193,12 @@ class Attachments:
             self.hijacks, self.rejected = mine, tuple(rejected)
             self.scope.name(h.target for h in mine)
             self._look_for_named(mine)
+            concerned = []
             for attached in list(self.by_name.values()):
                 if any(h.target.matches(attached.module, attached.qualname) for h in changed):
                     self._settle(attached)
+                    concerned += attached.nested
+            nested.adopt(concerned)
 
     def _look_for_named(self, hijacks: Iterable[Hijack]) -> None:
         """Search modules that are already loaded for what the hijacks name and is not known yet."""
@@ -152,6 +217,7 @@ class Attachments:
                     default = self.scope.by_default(name, module)
                     for one in targets.functions(module):
                         self._add(name, one, default)
+                    self._add_nested(name, default)
                     if target.exact and str(target) not in self.by_name:
                         self._add_native(name, module, target.qualname)
 
@@ -177,6 +243,8 @@ class Attachments:
                 self._install(attached, chosen or Plan())
         except Refused as refused:
             self._release(attached)
+            if attached.default and not attached.reason:
+                self._install(attached, Plan())  # refused, and observed as it would be without the hijack
             attached.state, attached.why = "failed", str(refused)
         except (ValueError, TypeError, RuntimeError, SyntaxError) as error:
             guard.note("attach", error)
@@ -211,12 +279,20 @@ class Attachments:
             swap.install(
                 *plan.compose(chosen, subject, counting=counting, shared_with_agent=shared, agent=self.threads)
             )
+        if attached.nested:
+            if chosen.strategies:
+                raise Refused("it is made anew at each call of the function around it, so it can only be observed")
+            constants = plan.observing(attached.meter, self.tracer)
+            for one in attached.nested:
+                one.install((COUNTING if counting else OBSERVING)[attached.kind], constants)
         attached.state, attached.why = state, attached.governed if counting else ""
 
     def _release(self, attached: Attached) -> None:
         for swap in attached.swaps:
             if not swap.release():
                 attached.why = "another tool has replaced the code of this function"
+        for one in attached.nested:
+            one.release()
         if attached.native is not None:
             attached.native.release()
         attached.state = "released"
@@ -227,6 +303,7 @@ class Attachments:
             attached = self.by_name[name]
             attached.level, attached.governed = level, reason
             self._settle(attached)
+            nested.adopt(attached.nested)
 
     def release_all(self) -> None:
         """Put every function back; nothing of ours stays on any call."""
@@ -235,6 +312,7 @@ class Attachments:
             for attached in self.by_name.values():
                 self._release(attached)
                 attached.default = False
+            nested.adopt(one for a in self.by_name.values() for one in a.nested)
 
     def pending(self) -> list[FunctionReport]:
         """Return what hijacks name and this process does not have, with the reason."""

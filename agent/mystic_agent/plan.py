@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.strategy import StrategySpec
+from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.templates import COUNT, OBSERVE, apart
+from mystic_agent.observe.trace import Tracer
 from mystic_agent.strategies import Stage, Strategy, Subject, known
 from mystic_agent.strategies.cache import Cached, stage
 from mystic_agent.swap import Hook
@@ -89,9 +91,7 @@ def compose(
             following = _strategy(spec.name).make(subject, spec.options, following)
     body = (COUNT if counting and not specs else OBSERVE)[subject.kind]
     constants: dict[str, Any] = {
-        "P": subject.tracer.pulse,
-        "M": subject.meter,
-        "N": perf_counter_ns,
+        **observing(subject.meter, subject.tracer),
         "O": following,
         "I": _thread.get_ident,
         "A": _Threads(agent),
@@ -102,6 +102,11 @@ def compose(
     if shared_with_agent:
         body = apart(subject.kind, body)
     return body, constants
+
+
+def observing(meter: Meter, tracer: Tracer) -> dict[str, Any]:
+    """Return the constants of a body that only observes, but for ``$O``."""
+    return {"P": tracer.pulse, "M": meter, "N": perf_counter_ns}
 
 
 def lookup(front: Cached, subject: Subject) -> str:

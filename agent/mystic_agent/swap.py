@@ -23,13 +23,15 @@ class Swapped:
         code: its own code object.
     """
 
-    __slots__ = ("_installed", "code", "function", "original")
+    __slots__ = ("_inner", "_installed", "code", "function", "original", "searched")
 
     def __init__(self, function: FunctionType) -> None:
         self.function = function
         self.code: CodeType = function.__code__
         self.original = trampoline.original(function, self.code)
         self._installed: CodeType | None = None
+        self._inner: dict[int, CodeType] = {}
+        self.searched = False  # for functions it defines
 
     def install(self, template: str, constants: dict[str, Any]) -> None:
         """Put in a hook, in place of any earlier one.
@@ -43,14 +45,42 @@ class Swapped:
         self._installed = code
         self.function.__code__ = code
 
+    def nest(self, inner: CodeType, replacement: CodeType | None) -> None:
+        """Let a function that this one defines have another code from now on; None gives it back its own.
+
+        Raises:
+            RuntimeError: when somebody else has replaced the code since.
+        """
+        if self.foreign():
+            raise RuntimeError("another tool has replaced the code of this function")
+        if replacement is None:
+            self._inner.pop(id(inner), None)
+        else:
+            self._inner[id(inner)] = replacement
+        body = trampoline.rewrite(self.code, self._inner) if self._inner else self.code
+        self.original.__code__ = trampoline.flatten(body)
+        if self._installed is None or not self.hooked:
+            self.function.__code__ = body
+            self._installed = None if body is self.code else body
+
+    def effective(self, inner: CodeType) -> CodeType:
+        """Return the code that instances of the inner function have from now on."""
+        return trampoline.rewrite(self._inner.get(id(inner), inner), self._inner)
+
+    @property
+    def hooked(self) -> bool:
+        """True while a hook is in."""
+        return self._installed is not None and trampoline.is_trampoline(self._installed)
+
     def release(self) -> bool:
         """Put the original code back; False when somebody else's code is there and was left alone."""
         if self._installed is None:
             return True
         if self.foreign():
             return False
-        self.function.__code__ = self.code
-        self._installed = None
+        body = trampoline.rewrite(self.code, self._inner) if self._inner else self.code
+        self.function.__code__ = body
+        self._installed = None if body is self.code else body
         return True
 
     def foreign(self) -> bool:

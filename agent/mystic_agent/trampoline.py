@@ -24,8 +24,10 @@ from typing import Any, NamedTuple
 
 MARK = "<mystic importlib._bootstrap> "
 
-VARARGS, VARKEYWORDS, NESTED, GENERATOR = 0x04, 0x08, 0x10, 0x20
+OPTIMIZED, VARARGS, VARKEYWORDS, NESTED, GENERATOR = 0x01, 0x04, 0x08, 0x10, 0x20
 COROUTINE, ITERABLE_COROUTINE, ASYNC_GENERATOR = 0x80, 0x100, 0x200
+
+_INNER = "mystic_inner"
 
 KIND_NAMES = ("function", "coroutine", "generator", "async_generator")
 
@@ -115,6 +117,47 @@ def build(template: str, code: CodeType, constants: dict[str, Any]) -> CodeType:
         co_filename=MARK + code.co_filename,
         co_firstlineno=code.co_firstlineno,
     )
+
+
+def build_nested(template: str, code: CodeType, constants: dict[str, Any]) -> CodeType:
+    """Return a trampoline for ``code`` that makes its original anew at every call, over the caller's own cells.
+
+    For functions that are defined inside others: each call of the outer function makes another one, with
+    other free variables, so that there is no single original to keep. ``$O`` is made by the body itself.
+    """
+    form = form_of(code)
+    parameters = ", ".join(f"p{i}" for i in range(form.parameters))
+    free = f"    nonlocal {', '.join(f'v{i:03}' for i in range(form.free))}\n" if form.free else ""
+    prelude = f"def {_INNER}({parameters}):\n{free}    pass\n"
+    built = build(prelude + template.replace("$O", _INNER), code, constants)
+    return built.replace(
+        co_consts=tuple(
+            flatten(code) if isinstance(c, CodeType) and c.co_name == _INNER else c for c in built.co_consts
+        )
+    )
+
+
+def rewrite(code: CodeType, inner: dict[int, CodeType]) -> CodeType:
+    """Return ``code`` in which the functions it defines, at any depth, have the code that ``inner`` gives for them.
+
+    Args:
+        inner: by ``id`` of the code to replace, because a rebuilt original may equal it.
+    """
+    consts = tuple(rewrite(inner.get(id(c), c), inner) if isinstance(c, CodeType) else c for c in code.co_consts)
+    if all(a is b for a, b in zip(consts, code.co_consts, strict=True)):
+        return code
+    return code.replace(co_consts=consts)
+
+
+def nested(code: CodeType) -> list[CodeType]:
+    """Return the code of the functions defined inside ``code``, at any depth; lambdas and comprehensions left out."""
+    found: list[CodeType] = []
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType) and not constant.co_name.startswith("<"):
+            if constant.co_flags & OPTIMIZED:  # the body of a class has no fast locals
+                found.append(constant)
+            found.extend(nested(constant))
+    return found
 
 
 def stage(template: str, kind: str, parameters: int, constants: dict[str, Any]) -> FunctionType:

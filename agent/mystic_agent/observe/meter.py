@@ -7,8 +7,9 @@ from time import perf_counter_ns
 
 from mystic_agent.contract import wire
 from mystic_agent.guard import FAULTS, guard
-from mystic_agent.observe.trace import SAMPLED, Tracer
+from mystic_agent.observe.trace import ELAPSED, METER, PARENT, SAMPLED, TRACE, Tracer, place_now
 from mystic_agent.records import Count, Reading
+from mystic_agent.redact import describe
 
 BUCKETS = 64
 TOTAL, LOWEST, HIGHEST, ERRORS, CALLS = 64, 65, 66, 67, 68
@@ -66,13 +67,24 @@ class Meter:
     def note(self, elapsed: int) -> int:
         """Take a duration outside the known extremes; return the true duration in ns.
 
-        A sampled call arrives here too, because its start was moved by SAMPLED.
+        A sampled call arrives here too, because its start was moved by SAMPLED; what is done for it stands
+        here without a further call, because it is done for every call of a sampled trace.
         """
         try:
             if elapsed < 0:
                 elapsed += SAMPLED
-                self.tracer.end(self, elapsed, None)
-                if self.h[LOWEST] <= elapsed <= self.h[HIGHEST]:
+                place = place_now.get()
+                span = place.current if place is not None else None
+                if span is not None:  # None when a context was swapped under us, as greenlets do
+                    parent = place.current = span[PARENT]  # type: ignore[union-attr]
+                    span[METER] = self
+                    span[ELAPSED] = elapsed
+                    trace = span[TRACE]
+                    trace.ended(span)
+                    if parent is None:
+                        trace.tracer.finish(trace)
+                h = self.h
+                if h[LOWEST] <= elapsed <= h[HIGHEST]:
                     return elapsed
                 self._extreme(elapsed)
             else:
@@ -84,53 +96,50 @@ class Meter:
 
     def fail(self, started: int, error: BaseException) -> None:
         """Take a call that ended in ``error``; it counts as an error only when it is an Exception."""
-        try:
-            elapsed = perf_counter_ns() - started
-            failed = isinstance(error, Exception) and not isinstance(error, _CONTROL_FLOW)
-            if elapsed < 0:
-                elapsed += SAMPLED
-                self.tracer.end(self, elapsed, error if failed else None)
-            elif failed:
-                self.tracer.consider(self, elapsed, error)
-            self.count(elapsed, failed)
-        except FAULTS as fault:
-            guard.note("observe", fault)
+        guard.run("observe", self._fail, None, perf_counter_ns() - started, error)
+
+    def _fail(self, elapsed: int, error: BaseException) -> None:
+        told = _told(error)
+        if elapsed < 0:
+            self.tracer.fail(elapsed, told)
+            elapsed = self.note(elapsed)
+        elif told is not None:
+            self.tracer.consider(self, elapsed, told)
+        self.count(elapsed, told is not None)
 
     def note_async(self, elapsed: int) -> int:
         """As :meth:`note`, for a coroutine, which owns a place in its task's context."""
-        if elapsed < 0:
-            guard.run("observe", self.tracer.end_async, None, self, elapsed + SAMPLED, None)
-            elapsed += SAMPLED
-            if self.h[LOWEST] <= elapsed <= self.h[HIGHEST]:
-                return elapsed
-            self._extreme(elapsed)
-            return elapsed
-        return self.note(elapsed)
+        if elapsed >= 0:
+            return self.note(elapsed)
+        elapsed += SAMPLED
+        guard.run("observe", self.tracer.end_async, None, self, elapsed, None)
+        self._extreme(elapsed)
+        return elapsed
 
     def fail_async(self, started: int, error: BaseException) -> None:
         """As :meth:`fail`, for a coroutine."""
         elapsed = perf_counter_ns() - started
         if elapsed >= 0:
-            self.fail(started, error)
+            guard.run("observe", self._fail, None, elapsed, error)
             return
-        failed = isinstance(error, Exception) and not isinstance(error, _CONTROL_FLOW)
-        guard.run("observe", self.tracer.end_async, None, self, elapsed + SAMPLED, error if failed else None)
-        self.count(elapsed + SAMPLED, failed)
+        told = guard.run("observe", _told, None, error)
+        guard.run("observe", self.tracer.end_async, None, self, elapsed + SAMPLED, told)
+        self.count(elapsed + SAMPLED, told is not None)
 
     def close(self, started: int) -> None:
         """Take the normal end of a generator that began at ``started``."""
-        self._close(started, None, failed=False)
+        self._close(started, None)
 
     def close_error(self, started: int, error: BaseException) -> None:
         """Take the end of a generator by ``error``; being closed early (GeneratorExit) is no error."""
-        self._close(started, error, failed=isinstance(error, Exception) and not isinstance(error, _CONTROL_FLOW))
+        self._close(started, guard.run("observe", _told, None, error))
 
-    def _close(self, started: int, error: BaseException | None, *, failed: bool) -> None:
+    def _close(self, started: int, told: tuple[str, str] | None) -> None:
         elapsed = perf_counter_ns() - started
         if elapsed < 0:
             elapsed += SAMPLED
-            guard.run("observe", self.tracer.end_generator, None, self, started, elapsed, error if failed else None)
-        self.count(elapsed, failed)
+            guard.run("observe", self.tracer.end_generator, None, self, started, elapsed, told)
+        self.count(elapsed, told is not None)
 
     def count(self, elapsed: int, failed: bool) -> None:
         """Add one call of ``elapsed`` ns."""
@@ -210,6 +219,13 @@ class Meter:
         extra = len(self.h) - CALLS - 1
         self.h[:] = _fresh() + [0] * extra
         self._low, self._high, self.seen = _NEVER, -1, False
+
+
+def _told(error: BaseException) -> tuple[str, str] | None:
+    """Return what is told of ``error``, or None when it is no error but control flow."""
+    if not isinstance(error, Exception) or isinstance(error, _CONTROL_FLOW):
+        return None
+    return describe(error)
 
 
 def _reason(reason: str) -> tuple[tuple[str, str], ...]:

@@ -13,9 +13,9 @@ A Place met in another thread than its own (a copied context, as executors make)
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
+from _thread import RLock, get_ident
 from collections import deque
 from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
@@ -23,8 +23,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from mystic_agent.observe import foreign
-from mystic_agent.records import SpanRecord
-from mystic_agent.redact import describe
+from mystic_agent.records import Attribute, SpanRecord
 from mystic_agent.trampoline import ASYNC_GENERATOR, GENERATOR, MARK
 
 if TYPE_CHECKING:
@@ -36,9 +35,39 @@ LONGEST_NS = 10 * 10**9
 YOUNG_NS = 10**9
 DEEPEST = 200
 
-# A span while it runs: [meter, parent span, start, end, error, id, attributes, foreign span, place before]
-_METER, _PARENT, _START, _END, _ERROR, _ID, _ATTRIBUTES, _FOREIGN, _BEFORE = range(9)
+# A span while it runs, a list because nothing is cheaper to make:
+# [parent span, start, meter, elapsed, the application's own span around it, trace, what is rare]
+PARENT, START, METER, ELAPSED, OUTSIDE, TRACE, RARE = range(7)
 Span = list[Any]
+
+place_now: ContextVar[Place | None] = ContextVar("mystic_place", default=None)
+"""Where the running code is; None outside of every sampled trace."""
+
+
+class Rare:
+    """What few spans have.
+
+    Attributes:
+        id: given when somebody first needs it.
+        error: (type, message), redacted.
+        attributes: redacted.
+        before: the Place that a coroutine's own Place stands in for.
+    """
+
+    __slots__ = ("attributes", "before", "error", "id")
+
+    def __init__(self) -> None:
+        self.id = b""
+        self.error: tuple[str, str] | None = None
+        self.attributes: tuple[Attribute, ...] = ()
+        self.before: Place | None = None
+
+
+def rare(span: Span) -> Rare:
+    """Return the Rare of ``span``, made when there is none."""
+    if span[RARE] is None:
+        span[RARE] = Rare()
+    return span[RARE]  # type: ignore[no-any-return]
 
 
 class Pulse:
@@ -51,12 +80,14 @@ class Pulse:
 
 
 class Trace:
-    """One sampled trace: its id, its budget of spans and the spans that have ended."""
+    """One sampled trace: its id, its budget of spans, and where those that end are kept."""
 
-    __slots__ = ("id", "left", "open", "started")
+    __slots__ = ("ended", "id", "left", "open", "started", "tracer")
 
-    def __init__(self, trace_id: bytes, started: int) -> None:
+    def __init__(self, trace_id: bytes, started: int, tracer: Tracer) -> None:
         self.id = trace_id
+        self.tracer = tracer
+        self.ended = tracer.ended.append
         self.left = SPANS_PER_TRACE
         self.open = True
         self.started = started
@@ -86,15 +117,13 @@ class Tracer:
         self.dropped = 0
         self._per_second = per_second
         self._queue = queue
-        self._ended: deque[tuple[Trace, Span]] = deque()
+        self.ended: deque[Span] = deque()
         self._singles: deque[SpanRecord] = deque(maxlen=500)
         self._single_budget = 50
         self._wanted: float = 0.0
         self._traces: set[Trace] = set()
-        self._generators: dict[int, tuple[Trace, Span]] = {}
-        self._place: ContextVar[Place | None] = ContextVar("mystic_place", default=None)
-        self._get = self._place.get
-        self._lock = _thread.RLock()
+        self._generators: dict[int, Span] = {}
+        self._lock = RLock()
         self._offset = time_ns() - perf_counter_ns()
         self._bind()
 
@@ -142,10 +171,16 @@ class Tracer:
 
     def _bind(self) -> None:
         """Make the synchronous clock a closure over locals: it runs for every call of a sampled trace."""
-        get, ident, now = self._get, _thread.get_ident, perf_counter_ns
+        get, put, ident, now, begin, shift = (
+            place_now.get,
+            place_now.set,
+            get_ident,
+            perf_counter_ns,
+            self._begin,
+            SAMPLED,
+        )
         self._joined = "opentelemetry.trace" in sys.modules
         outside = foreign.current if self._joined else None
-        set_place, begin = self._place.set, self._begin
 
         def clock() -> int:
             place = get()
@@ -153,34 +188,39 @@ class Tracer:
                 return begin(False)
             trace = place.trace
             if trace.left <= 0:
-                return begin(False) if not trace.open else now()
+                return now() if trace.open else begin(False)
             if place.thread != ident():
                 place = Place(place.current, trace, ident())
-                set_place(place)
+                put(place)
             trace.left -= 1
             started = now()
-            above = outside() if outside is not None else None
-            place.current = [None, place.current, started, 0, None, None, None, above, None]
-            return started + SAMPLED
+            place.current = [place.current, started, None, 0, outside() if outside is not None else None, trace, None]
+            return started + shift
 
         self._clock = clock
 
     def _clock_async(self) -> int:
-        place = self._get()
+        place = place_now.get()
         if place is None:
             return self._begin(True)
         trace = place.trace
         if trace.left <= 0:
-            return self._begin(True) if not trace.open else perf_counter_ns()
+            return perf_counter_ns() if trace.open else self._begin(True)
+        return self._enter(place.current, trace, foreign.current(), place)
+
+    def _enter(self, parent: Span | None, trace: Trace, outside: foreign.Outside | None, before: Place | None) -> int:
+        """Make a new span current in a Place of its own."""
         trace.left -= 1
         started = perf_counter_ns()
-        span: Span = [None, place.current, started, 0, None, None, None, foreign.current(), place]
-        self._place.set(Place(span, trace, _thread.get_ident()))
+        span: Span = [parent, started, None, 0, outside, trace, None]
+        if before is not None:
+            rare(span).before = before
+        place_now.set(Place(span, trace, get_ident()))
         return started + SAMPLED
 
     def _clock_generator(self) -> int:
         """A generator never becomes current: its consumer runs between its steps, in the same context."""
-        place = self._get()
+        place = place_now.get()
         started = perf_counter_ns()
         if place is None or place.trace.left <= 0:
             return started
@@ -188,8 +228,7 @@ class Tracer:
         with self._lock:
             while started in self._generators:
                 started += 1
-            span: Span = [None, place.current, started, 0, None, None, None, foreign.current(), None]
-            self._generators[started] = (place.trace, span)
+            self._generators[started] = [place.current, started, None, 0, foreign.current(), place.trace, None]
         return started + SAMPLED
 
     def _begin(self, coroutine: bool) -> int:
@@ -197,62 +236,59 @@ class Tracer:
         if self._wanted < 1 or _has_young_caller(sys._getframe(3)):
             return perf_counter_ns()
         with self._lock:
-            if self._wanted < 1 or len(self._ended) >= self._queue:
+            if self._wanted < 1:
                 return perf_counter_ns()
             self._wanted -= 1
+            if len(self.ended) >= self._queue:
+                self.dropped += 1
+                return perf_counter_ns()
             outside = foreign.current()
-            trace = Trace(outside[0] if outside else os.urandom(16), perf_counter_ns())
+            trace = Trace(outside[0] if outside else os.urandom(16), perf_counter_ns(), self)
             self._traces.add(trace)
-        trace.left -= 1
-        started = perf_counter_ns()
-        span: Span = [None, None, started, 0, None, None, None, outside, self._get() if coroutine else None]
-        self._place.set(Place(span, trace, _thread.get_ident()))
-        return started + SAMPLED
+        return self._enter(None, trace, outside, place_now.get() if coroutine else None)
 
     # -- ends --------------------------------------------------------------------------------------
 
-    def end(self, meter: Meter, elapsed: int, error: BaseException | None) -> None:
-        """End the running synchronous span of this thread."""
-        place = self._get()
+    def fail(self, elapsed: int, error: tuple[str, str] | None) -> Span | None:
+        """Note an error on the running span of this context, before it is ended."""
+        place = place_now.get()
         span = place.current if place is not None else None
-        if place is None or span is None:  # a context was swapped under us, as greenlets do
-            return
-        parent = span[_PARENT]
-        place.current = parent
-        span[_METER] = meter
-        span[_END] = span[_START] + elapsed
-        span[_ERROR] = describe(error)
-        self._ended.append((place.trace, span))
-        if parent is None:
-            self._finish(place.trace)
+        if span is not None and error is not None:
+            rare(span).error = error
+        return span
 
-    def end_async(self, meter: Meter, elapsed: int, error: BaseException | None) -> None:
+    def end_async(self, meter: Meter, elapsed: int, error: tuple[str, str] | None) -> None:
         """End the running coroutine span, when this context is still the one it began in."""
-        place = self._get()
+        place = place_now.get()
         span = place.current if place is not None else None
-        if place is None or span is None or abs(perf_counter_ns() - span[_START] - elapsed) > YOUNG_NS:
+        if span is None or abs(perf_counter_ns() - span[START] - elapsed) > YOUNG_NS:
             return
-        self._place.set(span[_BEFORE])
-        span[_METER], span[_END], span[_ERROR] = meter, span[_START] + elapsed, describe(error)
-        self._ended.append((place.trace, span))
-        if span[_PARENT] is None:
-            self._finish(place.trace)
+        extra = rare(span)
+        extra.error = error
+        place_now.set(extra.before)
+        extra.before = None
+        span[METER], span[ELAPSED] = meter, elapsed
+        span[TRACE].ended(span)
+        if span[PARENT] is None:
+            self.finish(span[TRACE])
 
-    def end_generator(self, meter: Meter, started: int, elapsed: int, error: BaseException | None) -> None:
+    def end_generator(self, meter: Meter, started: int, elapsed: int, error: tuple[str, str] | None) -> None:
         """End the span of the generator that began at ``started``."""
         with self._lock:
-            found = self._generators.pop(started - SAMPLED, None)
-        if found is not None:
-            trace, span = found
-            span[_METER], span[_END], span[_ERROR] = meter, span[_START] + elapsed, describe(error)
-            self._ended.append((trace, span))
+            span = self._generators.pop(started - SAMPLED, None)
+        if span is not None:
+            if error is not None:
+                rare(span).error = error
+            span[METER], span[ELAPSED] = meter, elapsed
+            span[TRACE].ended(span)
 
-    def _finish(self, trace: Trace) -> None:
+    def finish(self, trace: Trace) -> None:
+        """End a trace whose root has ended; calls that outlive it are no longer part of it."""
         with self._lock:
             self._close(trace)
             self._switch()
 
-    def consider(self, meter: Meter, elapsed: int, error: BaseException | None) -> None:
+    def consider(self, meter: Meter, elapsed: int, error: tuple[str, str] | None) -> None:
         """Keep an unsampled call all the same: the first of its kind, an error, or a new slowest of over 1 ms."""
         if meter.seen and error is None and elapsed < 10**6:
             return
@@ -265,20 +301,20 @@ class Tracer:
         trace_id, parent = outside or (os.urandom(16), b"")
         start = end - elapsed + self._offset
         self._singles.append(
-            SpanRecord(meter.function, trace_id, os.urandom(8), parent, start, start + elapsed, describe(error), ())
+            SpanRecord(meter.function, trace_id, os.urandom(8), parent, start, start + elapsed, error, ())
         )
 
     def annotate(self, key: str, value: str | int | float | bool) -> None:
         """Give the running span of this context, if any, a further attribute (already redacted and bounded)."""
-        place = self._get()
-        span = place.current if place is not None else None
-        if span is not None:
-            span[_ATTRIBUTES] = (*(span[_ATTRIBUTES] or ()), (key, value))
+        place = place_now.get()
+        if place is not None and place.current is not None:
+            extra = rare(place.current)
+            extra.attributes = (*extra.attributes, (key, value))
 
     @property
     def sampling(self) -> bool:
         """True when the calling context is inside a sampled call."""
-        place = self._get()
+        place = place_now.get()
         return place is not None and place.current is not None and place.trace.open
 
     # -- collecting --------------------------------------------------------------------------------
@@ -288,45 +324,43 @@ class Tracer:
         taken: list[SpanRecord] = []
         while self._singles:
             taken.append(self._singles.popleft())
-        for _ in range(len(self._ended)):
-            trace, span = self._ended.popleft()
-            taken.append(self._record(trace, span))
+        for _ in range(len(self.ended)):
+            taken.append(self._record(self.ended.popleft()))
         return taken
 
-    def _record(self, trace: Trace, span: Span) -> SpanRecord:
-        outside, parent = span[_FOREIGN], span[_PARENT]
-        if outside is not None and (parent is None or outside != parent[_FOREIGN]) and outside[0] == trace.id:
-            parent_id = outside[1]
-        else:
-            parent_id = _id(parent) if parent is not None else b""
-        start = span[_START] + self._offset
+    def _record(self, span: Span) -> SpanRecord:
+        outside, parent, trace, extra = span[OUTSIDE], span[PARENT], span[TRACE], rare(span)
+        nearer = outside is not None and outside[0] == trace.id and (parent is None or outside != parent[OUTSIDE])
+        parent_id = outside[1] if nearer else _id(parent) if parent is not None else b""
+        start = span[START] + self._offset
         return SpanRecord(
-            span[_METER].function,
+            span[METER].function,
             trace.id,
             _id(span),
             parent_id,
             start,
-            start + span[_END] - span[_START],
-            span[_ERROR],
-            span[_ATTRIBUTES] or (),
+            start + span[ELAPSED],
+            extra.error,
+            extra.attributes,
         )
 
     def reset(self) -> None:
         """Forget everything under way, as a forked child does."""
-        self._lock = _thread.RLock()
+        self._lock = RLock()
         for trace in tuple(self._traces):
             self._close(trace)
         self._generators.clear()
-        self._ended.clear()
+        self.ended.clear()
         self._singles.clear()
         self._wanted = 0.0
         self._switch()
 
 
 def _id(span: Span) -> bytes:
-    if span[_ID] is None:
-        span[_ID] = os.urandom(8)
-    return span[_ID]  # type: ignore[no-any-return]
+    extra = rare(span)
+    if not extra.id:
+        extra.id = os.urandom(8)
+    return extra.id
 
 
 def _has_young_caller(frame: FrameType | None) -> bool:

@@ -26,7 +26,8 @@ FLIGHT_WAIT_SECONDS = 60.0
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
     """A generator is used up by its first consumer, and a result may hang on what a closure holds."""
     if subject.kind in ("generator", "async_generator"):
-        return f"a cache cannot serve {subject.kind.replace('_', ' ')} functions: their result is used up by the first caller"
+        kind = subject.kind.replace("_", " ")
+        return f"a cache cannot serve {kind} functions: their result is used up by the first caller"
     unknown = set(options["ignore"]) - set(subject.parameters)
     if unknown:
         names = ", ".join(subject.parameters) or "none"
