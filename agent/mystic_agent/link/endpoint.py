@@ -22,6 +22,7 @@ class Destination:
         headers: sent with every request, to this server only.
         timeout: seconds one request may take in all.
         certificate: file of the authority to trust; empty for the system's.
+        gzip: whether requests are sent compressed; a server that cannot read that is then sent the plain form.
     """
 
     host: str
@@ -31,6 +32,7 @@ class Destination:
     headers: Headers = field(default=(), repr=False)
     timeout: float = 10.0
     certificate: str = ""
+    gzip: bool = True
 
     @property
     def authority(self) -> str:

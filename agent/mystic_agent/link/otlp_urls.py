@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from mystic_agent.link.endpoint import Destination, Headers
@@ -28,7 +29,7 @@ class OtlpUrls(NamedTuple):
 
 
 def otlp_urls(environ: Mapping[str, str]) -> OtlpUrls:
-    """Read OTEL_EXPORTER_OTLP_[TRACES_|METRICS_]ENDPOINT, _HEADERS, _TIMEOUT, _PROTOCOL and _CERTIFICATE.
+    """Read OTEL_EXPORTER_OTLP_[TRACES_|METRICS_]ENDPOINT, _HEADERS, _TIMEOUT, _PROTOCOL, _COMPRESSION and _CERTIFICATE.
 
     The variable of a signal goes before the general one, whose endpoint is a base to which ``v1/traces`` or
     ``v1/metrics`` is added. OTEL_SDK_DISABLED=true and OTEL_{TRACES,METRICS}_EXPORTER=none switch it off.
@@ -51,12 +52,8 @@ def _joined(receivers: list[Destination]) -> tuple[Destination, ...]:
     """Make one destination of two that differ in nothing but the path, so that they share thread and connection."""
     if len(receivers) == 2:
         first, second = receivers
-        joined = Destination(
-            first.host, first.port, first.https, {**first.paths, **second.paths}, first.headers, first.timeout,
-            first.certificate,
-        )  # fmt: skip
-        other = (second.host, second.port, second.https, second.headers, second.timeout, second.certificate)
-        if other == (first.host, first.port, first.https, first.headers, first.timeout, first.certificate):
+        joined = replace(first, paths={**first.paths, **second.paths})
+        if joined == replace(second, paths=joined.paths):
             return (joined,)
     return tuple(receivers)
 
@@ -112,6 +109,7 @@ def _receiver(environ: Mapping[str, str], signal: str, kind: str, url: str, warn
         headers=_headers(*_setting(environ, signal, "HEADERS"), warnings),
         timeout=_timeout(*_setting(environ, signal, "TIMEOUT"), warnings),
         certificate=_setting(environ, signal, "CERTIFICATE")[1],
+        gzip=_setting(environ, signal, "COMPRESSION")[1].lower() != "none",
     )
 
 

@@ -56,3 +56,10 @@ def compress(body: bytes) -> bytes:
 
     deflate = zlib.compressobj(1, zlib.DEFLATED, _GZIP)
     return deflate.compress(body) + deflate.flush()
+
+
+def plain(compressed: bytes) -> bytes:
+    """Return what :func:`compress` was given."""
+    import zlib
+
+    return zlib.decompress(compressed, _GZIP)

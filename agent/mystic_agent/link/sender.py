@@ -11,13 +11,16 @@ from mystic_agent.link.backoff import Backoff
 from mystic_agent.link.connection import Connection
 from mystic_agent.link.endpoint import Destination, Headers
 from mystic_agent.link.gate import load
+from mystic_agent.link.packing import plain
 from mystic_agent.link.reply import BadReply, Head
 from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
 from mystic_agent.otlp.reply import read_rejection
 from mystic_agent.outbox import Outbox, Payload
 
-PROTOBUF: Headers = (("Content-Type", "application/x-protobuf"), ("Content-Encoding", "gzip"))
+PROTOBUF: Headers = (("Content-Type", "application/x-protobuf"),)
+GZIP: Headers = (("Content-Encoding", "gzip"),)
+_UNREADABLE = (400, 415)  # what servers answer to a compression they do not know
 # Answers that say "not now" or "not you" rather than "not this": the same payload may be taken later.
 _LATER = frozenset((401, 403, 404, 407, 408, 425, 429))
 _MOST_ANSWERS = 5
@@ -64,6 +67,7 @@ class Sender:
         self._shield = shield
         self._delivered = delivered
         self._errand = errand
+        self._gzip = destination.gzip
         self._connection = Connection(destination)
         self._backoff = Backoff()
         self._not_before = 0.0
@@ -143,9 +147,8 @@ class Sender:
         path = self.destination.paths.get(payload.kind)
         if path is None:
             return Outcome.DELIVERED
-        headers = (*PROTOBUF, *self.destination.headers)
         try:
-            head, body = self._connection.post(path, headers, payload.body, self.destination.timeout)
+            head, body = self._post(path, payload.body)
         except (OSError, BadReply) as error:
             self.outbox.give_back(payload)
             self._fail(error)
@@ -162,6 +165,18 @@ class Sender:
             self.outbox.drop(payload.kind, payload.items)
             self._shield.note("link.send", refusal)
         return outcome
+
+    def _post(self, path: str, body: bytes) -> tuple[Head, bytes]:
+        """Post compressed; to a server that cannot read that, plain, from then on if it takes it."""
+        headers = (*PROTOBUF, *self.destination.headers)
+        timeout = self.destination.timeout
+        if self._gzip:
+            head, reply = self._connection.post(path, (*GZIP, *headers), body, timeout)
+            if head.status not in _UNREADABLE:
+                return head, reply
+        head, reply = self._connection.post(path, headers, plain(body), timeout)
+        self._gzip = self._gzip and not 200 <= head.status < 300
+        return head, reply
 
     def _judge(self, payload: Payload, head: Head) -> Outcome:
         if 200 <= head.status < 300:

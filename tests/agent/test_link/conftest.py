@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -35,7 +37,7 @@ class Answer(NamedTuple):
 class Collector:
     """Answers posts from ``answers`` (200 when that is empty) and keeps one stream per GET open."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.posts: list[Posted] = []
         self.asked: list[Posted] = []
         self.answer: Callable[[Posted], Answer] = lambda posted: Answer()
@@ -104,6 +106,9 @@ class Collector:
         self._server.allow_reuse_address = True
         self._server.daemon_threads = True
         self._server.block_on_close = False
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self._server.handle_error = lambda *_: None  # a client that distrusts us hangs up
         self._server.server_bind()
         self._server.server_activate()
         self.port = self._server.server_address[1]
@@ -205,6 +210,22 @@ def restart() -> Iterator[Callable[[int], Collector]]:
         return made[-1]
 
     yield again
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def secure() -> Iterator[Callable[..., Collector]]:
+    """Start a collector that speaks TLS with a certificate and its key."""
+    made: list[Collector] = []
+
+    def start(certificate: Path, key: Path) -> Collector:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        made.append(Collector(0, context))
+        return made[-1]
+
+    yield start
     for one in made:
         one.close()
 
