@@ -126,6 +126,7 @@ def test_a_function_of_the_project_has_a_place_and_nothing_against_it(qualname, 
         ("json.decoder:JSONDecoder.decode", "lies outside the project root"),
         ("builtins:len", "built into Python"),
         ("_json:scanner", "not references taken earlier"),
+        ("__main__:f", "only a running process can tell"),
         ("mystic_agent.guard:Guard.run", "do not hijack themselves"),
     ],
 )

@@ -114,6 +114,9 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _environment(folder: Path) -> Path:
     venv.create(folder, symlinks=True, with_pip=False)
+    [packages] = folder.glob("lib/python*/site-packages")
+    # Any .pth file makes some Pythons import a codec; with one everywhere, that is no difference of ours.
+    (packages / "empty.pth").write_text("# nothing\n")
     return folder / "bin" / "python"
 
 

@@ -120,6 +120,8 @@ def test_the_environment_of_the_command_is_changed_in_two_variables_only():
 
 
 def test_a_collector_is_started_beside_the_command_and_ends_after_it(host):
+    pytest.importorskip("uvicorn", reason="the collector is not installed here")
+    pytest.importorskip("starlette", reason="the collector is not installed here")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     code = (

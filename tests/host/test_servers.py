@@ -91,11 +91,14 @@ def test_every_gunicorn_worker_runs_the_agent(host, recording, options):
         assert list(answers(port, 2).values()) == ["True", "True"]
 
 
-def test_every_uvicorn_worker_runs_the_agent(host, recording):
+@pytest.mark.parametrize(
+    ("options", "workers"), [(["--workers", "2"], 2), (["--reload"], 1)], ids=["workers", "reload"]
+)
+def test_every_uvicorn_worker_runs_the_agent(host, recording, options, workers):
     (host.folder / "site_asgi.py").write_text(ASGI)
     port = free_port()
-    argv = [sys.executable, "-m", "uvicorn", "--workers", "2", "--port", str(port), "site_asgi:app"]
+    argv = [sys.executable, "-m", "uvicorn", *options, "--port", str(port), "site_asgi:app"]
     with serving(host, argv, port, PYTHONPATH=f"{recording}:{recording.parent}"):
-        assert list(answers(port, 2).values()) == ["True", "True"]
+        assert list(answers(port, workers).values()) == ["True"] * workers
     starts = (host.folder / "record").read_text().splitlines()
     assert len({line.split()[0] for line in starts}) == len(starts)

@@ -40,6 +40,8 @@ def locate(target: Target, settings: Settings) -> Place:
     """Find ``target``, which must be exact, under the project root and on ``sys.path``."""
     if target.module.split(".")[0].startswith("mystic_"):
         return Place(reasons=("the agent and the collector do not hijack themselves",))
+    if target.module == "__main__":
+        return Place(reasons=("'__main__' is whatever script a process runs: only a running process can tell",))
     if target.module in sys.builtin_module_names:
         return Place(
             kind="native", reasons=(f"module {target.module!r} is built into Python and holds no Python code",)

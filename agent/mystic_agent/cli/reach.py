@@ -18,13 +18,14 @@ from mystic_agent.cli.run import child_environment
 
 # Runs on any Python 3: what the child sees, and what became of the agent in it.
 _PROBE = """
-import json, os, sys
+import importlib.util, json, os, sys
 b = sys.modules.get("mystic_bootstrap")
 pth = [p for p in sys.path if os.path.isfile(os.path.join(p, "gnosis_mystic.pth"))]
 print("mystic-probe " + json.dumps({
     "version": list(sys.version_info[:3]), "executable": sys.executable, "path": sys.path, "pth": pth,
     "isolated": sys.flags.isolated, "ignore_environment": sys.flags.ignore_environment,
     "no_site": sys.flags.no_site, "sitecustomize": getattr(sys.modules.get("sitecustomize"), "__file__", None),
+    "wrapt": importlib.util.find_spec("wrapt") is not None,
     "active": bool(b and b.state.active), "way": b.state.way if b else "", "reason": b.state.reason if b else ""}))
 """
 _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
@@ -130,7 +131,10 @@ def _judge(way: str, environ: Mapping[str, str], process: subprocess.Popen[str])
         last = errors.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
         return Reach(way, False, f"the child failed: {last[0][:300]}", {})
     child = json.loads(line.removeprefix("mystic-probe "))
-    return Reach(way, child["active"], "" if child["active"] else _reason(way, environ, child), child)
+    reason = "" if child["active"] else _reason(way, environ, child)
+    if not reason and not child["wrapt"]:
+        reason = f"wrapt was not found: run '{child['executable']} -m pip install wrapt'"
+    return Reach(way, not reason, reason, child)
 
 
 def _reason(way: str, environ: Mapping[str, str], child: Mapping[str, Any]) -> str:
