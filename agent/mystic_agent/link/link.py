@@ -178,7 +178,7 @@ class Link:
             for ticket, timeout in tickets:
                 self._pass_on(ticket, timeout, collected)
         for ticket, _ in self._tickets:
-            ticket.settle(False)
+            ticket.settle(False, ticket.parties)
 
     def _wait(self, due_at: float) -> list[tuple[Ticket, float]]:
         with self._condition:
@@ -193,7 +193,7 @@ class Link:
 
     def _pass_on(self, ticket: Ticket, timeout: float, collected: bool) -> None:
         if not collected:
-            ticket.settle(False)
+            ticket.settle(False, ticket.parties)
             return
         for sender in self._senders:
             sender.wake(ticket=ticket)

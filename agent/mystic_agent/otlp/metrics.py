@@ -119,7 +119,7 @@ def _sums(counts: Iterable[Count], start_ns: int, now_ns: int) -> list[bytes]:
     times = b"\x11" + FIXED64(start_ns) + b"\x19" + FIXED64(now_ns)
     points: dict[tuple[str, bool], list[bytes]] = {}
     for metric, value, attributes, gauge in counts:
-        point = times + _number(value) + encode_attributes(7, attributes)
+        point = (b"\x19" + FIXED64(now_ns) if gauge else times) + _number(value) + encode_attributes(7, attributes)
         points.setdefault((metric, gauge), []).append(delimited(1, point))
     return [
         _metric(name, 5, b"".join(listed)) if gauge else _metric(name, 7, b"".join(listed) + _CUMULATIVE + _MONOTONIC)
