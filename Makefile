@@ -26,5 +26,14 @@ check: $(VENV)/.check
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache > .venv/imports.txt || (cat .venv/imports.txt; exit 1)
 
+# make bench ONLY="calls requests" runs some sections; the full run also writes the table in docs/bench.md.
+bench: .venv-bench/.bench
+	@PYTHONPATH=tests .venv-bench/bin/python -m bench $(ONLY)
+
+.venv-bench/.bench: pyproject.toml tests/bench/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt --editable '.[collector,otel]'
+	@touch $@
+
 clean:
 	rm -rf $(VENV) .venv-*
