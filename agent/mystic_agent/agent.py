@@ -58,7 +58,7 @@ class Agent:
         self._undo.append(finder.install())
         self._undo.append(Allowance().install())
         for name, module in list(sys.modules.items()):
-            if isinstance(module, ModuleType) and self.scope.wants_loaded(name, module):
+            if issubclass(type(module), ModuleType) and self.scope.wants_loaded(name, module):
                 guard.run("arrive", self.attachments.arrive, 0, module)
         main = sys.modules["__main__"]
         self._undo.append(

@@ -209,11 +209,7 @@ class Attachments:
             names = [target.module] if target.module in sys.modules else list(sys.modules)
             for name in names:
                 module = sys.modules.get(name)
-                if (
-                    isinstance(module, ModuleType)
-                    and target.wants_module(name)
-                    and self.scope.wants_loaded(name, module)
-                ):
+                if module is not None and target.wants_module(name) and self.scope.wants_loaded(name, module):
                     default = self.scope.by_default(name, module)
                     for one in targets.functions(module):
                         self._add(name, one, default)

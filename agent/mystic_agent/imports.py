@@ -60,12 +60,12 @@ class Finder:
         before = list(sys.meta_path)
         import wrapt.importer as importer
 
-        importer.register_post_import_hook(self._arrived, name)
+        importer.register_post_import_hook(self._arrived, name)  # type: ignore[no-untyped-call]
         hooks = [f for f in sys.meta_path if isinstance(f, importer.ImportHookFinder)]
         # wrapt never takes its finder out again; remember the one that came because of us
         self._brought.extend(f for f in hooks if f not in before)
         for finder in hooks:
-            spec: ModuleSpec | None = finder.find_spec(name, path, target)
+            spec: ModuleSpec | None = finder.find_spec(name, path, target)  # type: ignore[no-untyped-call]
             if spec is not None:
                 return spec
         return None

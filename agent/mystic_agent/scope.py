@@ -66,7 +66,7 @@ class Scope:
 
     def wants_loaded(self, name: str, module: ModuleType) -> bool:
         """True when a module that is already loaded may hold a function of interest."""
-        if self._own(name) or not isinstance(module, ModuleType):
+        if self._own(name) or not issubclass(type(module), ModuleType):
             return False
         if any(target.wants_module(name) for target in self.named):
             return True

@@ -18,6 +18,7 @@ FRAME_READERS = frozenset({"_getframe", "_getframemodulename", "currentframe", "
 COMPILED_LATER = frozenset({"numba", "torch", "jax", "tensorflow", "triton", "taichi", "cython"})
 DEEPEST = 3
 MOST_OBJECTS = 400
+MOST_SEEN = 50_000
 _NO_DOOR = (ModuleType, CodeType, str, bytes, int, float, bool, type(None))
 
 
@@ -66,13 +67,13 @@ class _Search:
             yield from self.visit(value, name, 0)
 
     def visit(self, value: Any, name: str, depth: int) -> Iterator[Found]:
-        if isinstance(value, _NO_DOOR) or id(value) in self.seen or len(self.seen) > 50_000:
+        kind = type(value)  # never isinstance: it would ask a proxy of the application for its __class__
+        if issubclass(kind, _NO_DOOR) or id(value) in self.seen or len(self.seen) > MOST_SEEN:
             return
-        kind = type(value)
         if kind is FunctionType:
             self.seen.add(id(value))
             yield from self.function(value, None, depth)
-        elif isinstance(value, type):
+        elif issubclass(kind, type):
             if value.__module__ == self.module.__name__:
                 self.seen.add(id(value))
                 yield from self.members(value)
@@ -102,7 +103,7 @@ class _Search:
                     if id(held) not in self.seen:
                         self.seen.add(id(held))
                         yield from self.function(held, owner, 0)
-                elif isinstance(held, type) and self.nested(held, owner):
+                elif issubclass(type(held), type) and self.nested(held, owner):
                     yield from self.visit(held, name, 0)
 
     def nested(self, held: type, owner: type) -> bool:
@@ -118,7 +119,7 @@ class _Search:
                 if count > MOST_OBJECTS:
                     return
                 kind = type(held)
-                if isinstance(held, (*_NO_DOOR, type)) or id(held) in self.seen or held is self.space:
+                if issubclass(kind, (*_NO_DOOR, type)) or id(held) in self.seen or held is self.space:
                     continue
                 if kind is FunctionType:
                     if held.__globals__ is self.space:
@@ -144,7 +145,7 @@ def _cells(function: FunctionType) -> list[Any]:
 def _unpack(value: Any) -> tuple[Any, ...]:
     """Return what a class attribute holds: the functions inside descriptors of the standard library."""
     kind = type(value)
-    if kind is FunctionType or isinstance(value, type):
+    if kind is FunctionType or issubclass(kind, type):
         return (value,)
     if kind in (staticmethod, classmethod):
         return (value.__func__,)

@@ -31,7 +31,7 @@ def frozen(value: Any, parts: int = 1000) -> bool:
         return True
     if kind is tuple or kind is frozenset:
         return len(value) <= parts and all(frozen(item, parts // max(len(value), 1)) for item in value)
-    if isinstance(value, type):
+    if issubclass(kind, type):
         return True
     return (kind.__module__, kind.__qualname__) in _VALUES and getattr(
         sys.modules.get(kind.__module__), kind.__qualname__, None

@@ -79,7 +79,7 @@ class _Walk:
         return self._other(value, kind, depth + 1)
 
     def _other(self, value: Any, kind: type, depth: int) -> Any:
-        if isinstance(value, type) or kind in (FunctionType, BuiltinFunctionType, ModuleType):
+        if issubclass(kind, type) or kind in (FunctionType, BuiltinFunctionType, ModuleType):
             return Same(value)
         if _by_name(kind, "enum", "Enum"):
             return (Same(kind), object.__getattribute__(value, "_name_"))

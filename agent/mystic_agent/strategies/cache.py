@@ -135,7 +135,7 @@ class Cached:
         if not self.fast:
             return None
         parts = tuple(values[i] for i in self.keyed)
-        kinds: tuple[Hashable, ...] = tuple(type(part) for part in parts)
+        kinds: tuple[Any, ...] = tuple(map(type, parts))
         if not _SIMPLE.issuperset(kinds) or any(type(p) in (str, bytes) and len(p) > LONGEST_FAST for p in parts):
             return None
         if len(parts) == 1:

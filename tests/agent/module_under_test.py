@@ -1,0 +1,43 @@
+"""Turns source text into a module that looks as if the application had imported it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from mystic_agent.attachments import Attachments
+from mystic_agent.contract.hijack import Hijack, parse_hijack
+from mystic_agent.observe.trace import Tracer
+from mystic_agent.scope import Scope
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def application(folder: Path, source: str, traces: float = 0.0) -> Iterator[tuple[ModuleType, Attachments]]:
+    """Load ``source`` from a file in ``folder`` and put the agent's hooks into it; take them out at the end."""
+    name = f"mystic_app_{next(_numbers)}"
+    file = folder / f"{name}.py"
+    file.write_text(textwrap.dedent(source))
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules[name] = module
+    exec(compile(file.read_text(), str(file), "exec"), vars(module))
+    attachments = Attachments(Scope(str(folder), (), ()), Tracer(traces), "test", "app", set())
+    try:
+        attachments.arrive(module)
+        yield module, attachments
+    finally:
+        attachments.tracer.disarm()
+        attachments.release_all()
+        del sys.modules[name]
+
+
+def hijack(target: str, *strategies: object, identity: str = "h1") -> Hijack:
+    """Return a hijack of ``target`` for every stage."""
+    return parse_hijack({"id": identity, "target": target, "stages": {"*": list(strategies)}})
