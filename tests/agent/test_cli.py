@@ -130,7 +130,8 @@ def point(name: str, value: str) -> EntryPoint:
 def test_an_added_command_is_loaded_by_its_name(monkeypatch):
     monkeypatch.setitem(sys.modules, "added_command", argparse.Namespace(command=added))
     extensions = Extensions([point("added", "added_command:command")])
-    assert extensions.load("added") is added
+    loaded = extensions.load("added")
+    assert (loaded.name, loaded.help, loaded.run(argparse.Namespace())) == ("added", "one more", 0)
     assert extensions.summaries() == {"added": "one more"}
 
 
@@ -146,6 +147,16 @@ def test_a_command_of_the_collector_says_how_to_install_it(points):
         Extensions(points).load("serve")
     assert str(failed.value) == "'serve' needs the collector; pip install 'gnosis-mystic[collector]'"
     assert failed.value.code == 1
+
+
+def test_a_command_of_the_collector_that_misses_its_parts_only_when_it_runs_says_the_same(monkeypatch):
+    def serve(args):
+        import not_there_at_all  # noqa: F401
+
+    command = Command("serve", "serve", "mystic serve", nothing, serve)
+    monkeypatch.setitem(sys.modules, "added_command", argparse.Namespace(command=command))
+    with pytest.raises(Failure, match="'serve' needs the collector; pip install"):
+        Extensions([point("serve", "added_command:command")]).load("serve").run(argparse.Namespace())
 
 
 def test_an_added_command_whose_module_is_missing_names_it():

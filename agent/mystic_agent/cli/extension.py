@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
 from mystic_agent.cli.command import Command
@@ -35,14 +38,12 @@ class Extensions:
         try:
             found = point.load()
         except ModuleNotFoundError as error:
-            if name in COLLECTOR:
-                raise Failure(f"{name!r} needs the collector", _INSTALL) from error
-            raise Failure(f"{name!r} needs the module {error.name!r}", "install it") from error
+            raise _lacking(name, error) from error
         except FAULTS as error:  # foreign code: one broken extension is an answer, not a crash
             raise Failure(f"{name!r} cannot be loaded ({error!r})", "reinstall the package that adds it") from error
         if not isinstance(found, Command):
             raise Failure(f"{name!r} is {point.value!r}, not a command", "update the package that adds it")
-        return found
+        return replace(found, run=_explaining(name, found.run))
 
     def summaries(self) -> dict[str, str]:
         """Return name → one line of help, also for those that cannot be loaded."""
@@ -54,3 +55,21 @@ class Extensions:
             except Failure as failure:
                 lines[name] = f"({failure})"
         return lines
+
+
+def _explaining(name: str, run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Return ``run`` for a command that loads what it needs only when it runs."""
+
+    def ran(args: argparse.Namespace) -> int:
+        try:
+            return run(args)
+        except ModuleNotFoundError as error:
+            raise _lacking(name, error) from error
+
+    return ran
+
+
+def _lacking(name: str, error: ModuleNotFoundError) -> Failure:
+    if name in COLLECTOR:
+        return Failure(f"{name!r} needs the collector", _INSTALL)
+    return Failure(f"{name!r} needs the module {error.name!r}", "install it")
