@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from mystic_agent.contract import wire
 from mystic_agent.outbox import METRICS, SPANS
 
+# Named tuples rather than dataclasses, which would cost a process 2 ms at its start.
+
 Headers = tuple[tuple[str, str], ...]
+_NO_PATHS: Mapping[str, str] = MappingProxyType({})
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 — what a server binds, seen by a client
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """One HTTP server that takes OTLP.
 
     Attributes:
         host, port, https: where it listens.
         paths: per kind of payload (SPANS, METRICS) the path it is posted to; kinds that are absent are not sent.
-        headers: sent with every request, to this server only.
+        headers: sent with every request, to this server only; never in ``repr``.
         timeout: seconds one request may take in all.
         certificate: file of the authority to trust; empty for the system's.
         gzip: whether requests are sent compressed; a server that cannot read that is then sent the plain form.
@@ -28,11 +31,15 @@ class Destination:
     host: str
     port: int
     https: bool = False
-    paths: Mapping[str, str] = field(default_factory=dict)
-    headers: Headers = field(default=(), repr=False)
+    paths: Mapping[str, str] = _NO_PATHS
+    headers: Headers = ()
     timeout: float = 10.0
     certificate: str = ""
     gzip: bool = True
+
+    def __repr__(self) -> str:
+        """Show where, and no header, since one may be a secret."""
+        return f"Destination({'https' if self.https else 'http'}://{self.authority}, {dict(self.paths)})"
 
     @property
     def authority(self) -> str:
@@ -46,8 +53,7 @@ class Destination:
         return (self.host.lower(), self.port, self.https)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """The collector, who this process is to it, and further receivers of its telemetry.
 
     Attributes:
@@ -61,12 +67,16 @@ class Endpoint:
     host: str
     port: int
     https: bool = False
-    api_key: str = field(default="", repr=False)
+    api_key: str = ""
     service: str = "unknown_service"
     instance: str = ""
     stage: str = "development"
     receivers: tuple[Destination, ...] = ()
     telemetry: bool = True
+
+    def __repr__(self) -> str:
+        """Show where and who, without the key."""
+        return f"Endpoint({self.collector()!r}, service={self.service!r}, instance={self.instance!r})"
 
     def collector(self) -> Destination:
         """Return the collector as a destination, with the key among its headers."""

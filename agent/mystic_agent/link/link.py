@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from threading import Condition, Thread
 from time import monotonic, time_ns
+from typing import TYPE_CHECKING
 
 from mystic_agent.contract.hijack import Hijack
-from mystic_agent.contract.report import Report
 from mystic_agent.link.endpoint import Endpoint
 from mystic_agent.link.gate import gate, load
 from mystic_agent.link.hijack_set import HijackSet
@@ -22,6 +22,9 @@ from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
 from mystic_agent.outbox import Outbox, Payload
 from mystic_agent.records import Batch
+
+if TYPE_CHECKING:
+    from mystic_agent.contract.report import Report
 
 Apply = Callable[[int, Sequence[Hijack], Sequence[tuple[str, str]]], None]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from mystic_agent.link.endpoint import Destination, Headers
@@ -52,8 +51,8 @@ def _joined(receivers: list[Destination]) -> tuple[Destination, ...]:
     """Make one destination of two that differ in nothing but the path, so that they share thread and connection."""
     if len(receivers) == 2:
         first, second = receivers
-        joined = replace(first, paths={**first.paths, **second.paths})
-        if joined == replace(second, paths=joined.paths):
+        joined = first._replace(paths={**first.paths, **second.paths})
+        if joined == second._replace(paths=joined.paths):
             return (joined,)
     return tuple(receivers)
 

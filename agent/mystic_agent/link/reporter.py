@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
-from mystic_agent.contract.report import Report
 from mystic_agent.contract.wire import REPORT_PATH
 from mystic_agent.link.backoff import Backoff
 from mystic_agent.link.connection import Connection
@@ -13,6 +13,9 @@ from mystic_agent.link.endpoint import Endpoint, Headers
 from mystic_agent.link.gate import gate
 from mystic_agent.link.reply import BadReply
 from mystic_agent.link.shield import Shield
+
+if TYPE_CHECKING:
+    from mystic_agent.contract.report import Report
 
 JSON: Headers = (("Content-Type", "application/json"),)
 
