@@ -20,7 +20,7 @@ from mystic_agent.link.reporter import Reporter
 from mystic_agent.link.sender import Sender
 from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
-from mystic_agent.outbox import Outbox, Payload
+from mystic_agent.outbox import SPANS, Outbox, Payload
 from mystic_agent.records import Batch
 
 if TYPE_CHECKING:
@@ -209,9 +209,22 @@ class Link:
             batch = self._collect()
         if self._relay is not None:
             self._relay.put(batch)
-        receivers = [sender for sender in self._senders if sender.destination.paths]
-        if not receivers:
-            return True
+        receivers = [sender.outbox for sender in self._senders if sender.destination.paths]
+        if receivers:
+            self._fill(receivers, batch)
+        return True
+
+    def _fill(self, outboxes: list[Outbox], batch: Batch) -> None:
+        packed = False
+        try:
+            spans = list(pack_spans(self._resource, batch.spans))
+            packed = True
+        finally:
+            for outbox in () if packed else outboxes:
+                outbox.drop(SPANS, len(batch.spans))
+        for outbox in outboxes:
+            for payload in spans:
+                outbox.put_spans(payload)
         generation, readings = self._ledger.select(batch.readings, monotonic())
         metrics = pack_metrics(
             self._resource,
@@ -222,12 +235,8 @@ class Link:
             now_ns=time_ns(),
         )
         self._ledger.sent(generation, readings, len(metrics))
-        for payload in pack_spans(self._resource, batch.spans):
-            for sender in receivers:
-                sender.outbox.put_spans(payload)
-        for sender in receivers:
-            sender.outbox.put_metrics(metrics)
-        return True
+        for outbox in outboxes:
+            outbox.put_metrics(metrics)
 
     def _delivered(self, payload: Payload) -> None:
         if payload.generation:

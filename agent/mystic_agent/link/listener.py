@@ -23,7 +23,9 @@ OPEN_SECONDS = 5.0
 IDLE_SECONDS = 30.0
 # A stream that lasted this long was a good one: the next attempt is quick again.
 GOOD_SECONDS = 5.0
-WINDOW_SECONDS, WINDOW_BYTES = 10.0, 16 * 2**20
+# What a stream may bring in a window. A line counts as LINE_BYTES more, for what it costs to look at it: sixteen
+# megabytes of two-byte comments would keep a core busy for most of the window.
+WINDOW_SECONDS, WINDOW_BYTES, LINE_BYTES = 10.0, 16 * 2**20, 100
 
 
 class Flood(ValueError):
@@ -111,9 +113,9 @@ class Listener:
             now = monotonic()
             if now > window_end:
                 window_end, window_bytes = now + WINDOW_SECONDS, 0
-            window_bytes += len(piece)
+            window_bytes += len(piece) + LINE_BYTES * (piece.count(b"\n") + piece.count(b"\r"))
             if window_bytes > WINDOW_BYTES:
-                raise Flood(f"the collector sent more than {WINDOW_BYTES} bytes in {WINDOW_SECONDS:.0f} s")
+                raise Flood(f"the collector sent more in {WINDOW_SECONDS:.0f} s than any set of hijacks needs")
             for event in reader.feed(piece):
                 if event.name == HIJACKS_EVENT and not self._stopping.is_set():
                     self._take(event.data)

@@ -139,7 +139,15 @@ class Sender:
                 self._fail(error)
                 return False
         while not self._stopping and (payload := self.outbox.take()) is not None:
-            if self._send(payload) is Outcome.LATER:
+            outcome = Outcome.REFUSED
+            settled = False
+            try:
+                outcome = self._send(payload)
+                settled = True
+            finally:
+                if not settled:  # a failure nobody thought of: the payload is lost, but not uncounted
+                    self.outbox.drop(payload.kind, payload.items)
+            if outcome is Outcome.LATER:
                 return False
         return not self._stopping
 

@@ -12,7 +12,10 @@ import pytest
 from mystic_agent.link.backoff import LONGEST_ASKED
 from mystic_agent.link.connection import MOST_HEAD_BYTES, Connection
 from mystic_agent.link.endpoint import Destination
+from mystic_agent.link.listener import Flood, Listener
 from mystic_agent.link.reply import BadReply
+from mystic_agent.link.shield import Shield
+from mystic_agent.outbox import Payload
 from mystic_agent.records import Batch, Reading, SpanRecord
 
 SPAN = SpanRecord("shop:buy", bytes(16), bytes(8), b"", 1, 2)
@@ -98,14 +101,14 @@ def wait(condition: Callable[[], object]) -> None:
         threading.Event().wait(0.01)
 
 
-def gigabyte(head: bytes) -> Callable[[socket.socket], None]:
+def gigabyte(head: bytes, megabyte: bytes = bytes(2**20)) -> Callable[[socket.socket], None]:
     sent = 0
 
     def behave(connection: socket.socket) -> None:
         nonlocal sent
         connection.sendall(head)
         for _ in range(1024):
-            connection.sendall(bytes(2**20))
+            connection.sendall(megabyte)
             sent += 2**20
 
     behave.sent = lambda: sent  # type: ignore[attr-defined]
@@ -179,6 +182,55 @@ def test_a_server_that_drips_one_byte_at_a_time_is_left_at_the_deadline(raw, con
     with pytest.raises(TimeoutError):
         connect(server.port).post("/", (), b"", 0.2)
     ended.set()
+
+
+def test_a_stream_that_falls_silent_is_left_and_joined_again(raw) -> None:
+    def silent(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        black_hole(connection)
+
+    server = raw(silent)
+    faults: list[BaseException] = []
+    listener = Listener(
+        Destination("127.0.0.1", server.port),
+        "/",
+        Shield(lambda where, error: faults.append(error)),
+        opened=lambda: None,
+        arrived=lambda received: None,
+        idle=0.05,
+    )
+    listener.thread.start()
+
+    wait(lambda: len(server.accepted) >= 3)
+    listener.stop()
+    listener.thread.join(15)
+
+    assert isinstance(faults[0], TimeoutError)
+    assert not listener.thread.is_alive()
+
+
+def test_a_stream_that_floods_is_cut(raw, owner, linked) -> None:
+    behave = gigabyte(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b":\n" * 2**19)
+
+    linked(raw(behave).port)
+    wait(lambda: any(where == "link.listen" for where, _ in list(owner.faults.queue)))
+
+    [error] = [error for where, error in owner.faults.queue if where == "link.listen"]
+    assert isinstance(error, Flood)
+    assert behave.sent() < 64 * 2**20
+
+
+def test_spans_that_cannot_be_encoded_or_sent_are_counted(collector, owner, linked) -> None:
+    owner.batch = Batch([SPAN, SPAN._replace(trace_id=None)], [])
+    link = linked(collector.port)
+    assert owner.faults.get(timeout=10)[0] == "link.collect"
+    assert owner.outbox.dropped == {"spans": 2}
+
+    owner.outbox.put_spans(Payload("spans", b"not gzip", 3))
+    link._senders[0]._gzip = False
+    link.flush(10)
+    assert owner.outbox.dropped == {"spans": 5}
+    assert link.flush(10)
 
 
 def test_informational_replies_and_chunks_with_extensions_are_read(raw, connect) -> None:
