@@ -17,6 +17,13 @@ $(VENV)/.check: pyproject.toml | $(VENV)/.test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[check]'
 	@touch $@
 
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+demo: $(VENV)/.demo
+	@$(BIN)/python deploy/demo/demo.py $(if $(KEEP),--keep)
+
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(JOBS)
 

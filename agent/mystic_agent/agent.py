@@ -44,6 +44,7 @@ class Agent:
         self.attachments = Attachments(self.scope, self.tracer, settings.stage, settings.service, self.threads)
         self.governor = Governor(self.attachments, settings.overhead_budget)
         self.version = -1
+        self.warnings = settings.warnings
         self.dropped: Callable[[], dict[str, int]] = dict
         self.start_ns = time.time_ns()
         self._undo: list[Callable[[], None]] = []
@@ -167,5 +168,5 @@ class Agent:
             "budget": self.settings.overhead_budget,
             "dropped": self.dropped(),
             "faults": guard.to_json()[-10:],
-            "warnings": list(self.settings.warnings),
+            "warnings": list(self.warnings),
         }

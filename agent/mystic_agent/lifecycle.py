@@ -86,12 +86,14 @@ def flush(timeout: float = FLUSH_SECONDS) -> bool:
 
 
 def _connect(running: _Running) -> None:
-    from mystic_agent.link import Endpoint, Link, otlp_urls
+    from mystic_agent.link import Endpoint, Link, OtlpUrls, otlp_urls
     from mystic_agent.otlp import encode_resource
     from mystic_agent.outbox import Outbox
 
     agent, settings = running.agent, running.agent.settings
     running.outbox = Outbox()
+    receivers = otlp_urls(os.environ) if settings.exporter == "otlp" else OtlpUrls("", "", (), ())
+    agent.warnings = (*settings.warnings, *receivers.warnings)
     agent.dropped = lambda outbox=running.outbox: _dropped(agent, outbox)  # type: ignore[misc]
     endpoint = Endpoint(
         settings.host,
@@ -100,7 +102,7 @@ def _connect(running: _Running) -> None:
         service=settings.service,
         instance=agent.instance,
         stage=settings.stage,
-        receivers=otlp_urls(os.environ).receivers if settings.exporter == "otlp" else (),
+        receivers=receivers.receivers,
     )
     running.link = Link(
         endpoint,
