@@ -90,7 +90,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     parts = Parts(
         settings=settings,
         store=store,
-        writer=Writer(store, settings.max_queue_items),
+        writer=Writer(store, settings.max_queue_bytes),
         registry=registry,
         fleet=fleet,
         streams=Streams(registry, fleet),

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.ingest.body import inflate, read_body
-from mystic_collector.ingest.refused import RefusedError
+from mystic_collector.otlp.refused import RefusedError
 
 MOST_JSON_BYTES = 2**20
 PATIENCE = 15.0

@@ -48,6 +48,7 @@ class CollectorServer(uvicorn.Server):
             server_header=False,
             ws="none",
             timeout_graceful_shutdown=3,
+            timeout_keep_alive=75,
             backlog=512,
         )
         super().__init__(config)
@@ -63,6 +64,8 @@ class CollectorServer(uvicorn.Server):
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop by a signal or by ``should_exit``."""
+        # The writing thread asks for the interpreter after every statement; at Python's own 5 ms it starves.
+        sys.setswitchinterval(0.0005)
         super().run(sockets=[self._socket])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

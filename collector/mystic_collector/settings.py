@@ -32,7 +32,7 @@ class Settings:
         retention_bytes: size of the telemetry that is kept at most.
         max_body_bytes: largest request body as sent.
         max_inflated_bytes: largest request body after decompression.
-        max_queue_items: spans and points waiting for the writer; more is answered with 429.
+        max_queue_bytes: spans and points waiting for the writer; more is answered with 429.
         max_functions: distinct function names kept; further ones share one overflow name.
         body_timeout: seconds a client may take to send a body.
     """
@@ -49,7 +49,7 @@ class Settings:
     retention_bytes: int = 2**30
     max_body_bytes: int = 4 * 2**20
     max_inflated_bytes: int = 16 * 2**20
-    max_queue_items: int = 65_536
+    max_queue_bytes: int = 32 * 2**20
     max_functions: int = 50_000
     body_timeout: float = 15.0
 
@@ -75,7 +75,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         retention_bytes=_size(env, "MYSTIC_RETENTION_BYTES", 2**30),
         max_body_bytes=_size(env, "MYSTIC_MAX_BODY", 4 * 2**20),
         max_inflated_bytes=_size(env, "MYSTIC_MAX_INFLATED", 16 * 2**20),
-        max_queue_items=_whole(env, "MYSTIC_MAX_QUEUE", 65_536, 1, 10_000_000),
+        max_queue_bytes=_size(env, "MYSTIC_MAX_QUEUE", 32 * 2**20),
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
     )
 

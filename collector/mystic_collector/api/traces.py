@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.wire import FUNCTION
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -73,9 +72,6 @@ def _summary(spans: list[StoredSpan]) -> dict[str, Any]:
 
 def _span(stored: StoredSpan) -> dict[str, Any]:
     span = stored.span
-    attributes = orjson.loads(span.attributes)
-    if span.function:
-        attributes[FUNCTION] = span.function
     return {
         "span_id": span.span_id.hex(),
         "parent_id": span.parent_id.hex() or None,
@@ -89,6 +85,6 @@ def _span(stored: StoredSpan) -> dict[str, Any]:
         "duration": (span.end_ns - span.start_ns) / 1e9,
         "status": _STATUS.get(span.status, str(span.status)),
         "error": span.error,
-        "attributes": attributes,
+        "attributes": orjson.loads(span.attributes),
         "events": orjson.loads(span.events) if span.events else [],
     }

@@ -7,7 +7,7 @@ import zlib
 
 from starlette.requests import Request
 
-from mystic_collector.ingest.refused import RefusedError
+from mystic_collector.otlp.refused import RefusedError
 
 _GZIP = 16 + zlib.MAX_WBITS
 

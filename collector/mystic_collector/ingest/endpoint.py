@@ -19,13 +19,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mystic_collector.ingest.attributes import Memo
 from mystic_collector.ingest.body import inflate, read_body
-from mystic_collector.ingest.otlp_json import read_json
-from mystic_collector.ingest.points import decode_points, read_points
-from mystic_collector.ingest.refused import RefusedError
-from mystic_collector.ingest.spans import Decoded, decode_spans, walk
 from mystic_collector.ingest.writer import Writer
+from mystic_collector.otlp.json_form import read_json
+from mystic_collector.otlp.points import decode_points, read_points
+from mystic_collector.otlp.refused import RefusedError
+from mystic_collector.otlp.spans import Decoded, decode_spans, read_spans
 from mystic_collector.settings import Settings
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -46,7 +45,6 @@ class Ingest:
     def __init__(self, settings: Settings, writer: Writer) -> None:
         self._settings = settings
         self._writer = writer
-        self._memo = Memo()
         self._large = asyncio.Lock()
 
     async def traces(self, request: Request) -> Response:
@@ -85,8 +83,8 @@ class Ingest:
     def _decode_traces(self, body: bytes, encoding: str, kind: str) -> Decoded:
         body = inflate(body, encoding, self._settings.max_inflated_bytes)
         if kind == JSON:
-            return walk(read_json(body, ExportTraceServiceRequest()))
-        return decode_spans(body, self._memo)
+            return read_spans(read_json(body, ExportTraceServiceRequest()))
+        return decode_spans(body)
 
     def _decode_metrics(self, body: bytes, encoding: str, kind: str) -> Decoded:
         body = inflate(body, encoding, self._settings.max_inflated_bytes)

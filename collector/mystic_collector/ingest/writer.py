@@ -14,7 +14,8 @@ from mystic_collector.store.records import Incoming
 
 _log = logging.getLogger("mystic_collector.writer")
 _RETAIN_SECONDS = 30.0
-_MOST_PER_WRITE = 16_384
+_MOST_PER_WRITE = 4 * 2**20
+"""Bytes written in one transaction, so that a reader of the newest never waits long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,16 @@ class Writer:
 
     Args:
         store: written and retained by this thread alone.
-        most_items: spans and points that may wait; a single larger batch is taken when nothing waits.
+        most_bytes: what may wait; a single larger batch is taken when nothing waits.
         clock: Unix seconds, for retention.
     """
 
-    def __init__(self, store: Store, most_items: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, most_bytes: int, clock: Callable[[], float] = time.time) -> None:
         self._store = store
-        self._most = most_items
+        self._most = most_bytes
         self._clock = clock
         self._waiting: deque[Incoming] = deque()
-        self._items = 0
+        self._items = self._weight = 0
         self._accepted = self._written = self._refused = self._lost = 0
         self._changed = threading.Condition()
         self._stopping = False
@@ -65,13 +66,14 @@ class Writer:
 
     def offer(self, batch: Sequence[Incoming]) -> bool:
         """Take all of ``batch``, or nothing when the queue is full."""
-        items = sum(one.items for one in batch)
+        items, weight = sum(one.items for one in batch), sum(one.weight for one in batch)
         with self._changed:
-            if self._items and self._items + items > self._most:
+            if self._weight and self._weight + weight > self._most:
                 self._refused += items
                 return False
             self._waiting.extend(batch)
             self._items += items
+            self._weight += weight
             self._accepted += items
             self._changed.notify_all()
         return True
@@ -91,13 +93,15 @@ class Writer:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping, max(0.0, due - time.monotonic()))
-                batch, items = self._take()
+                batch = self._take()
                 if self._stopping and not batch:
                     return
             if batch:
                 kept = self._keep(batch)
                 with self._changed:
+                    items = sum(one.items for one in batch)
                     self._items -= items
+                    self._weight -= sum(one.weight for one in batch)
                     self._written += items if kept else 0
                     self._lost += 0 if kept else items
                     self._changed.notify_all()
@@ -105,14 +109,13 @@ class Writer:
                 self._retain()
                 due = time.monotonic() + _RETAIN_SECONDS
 
-    def _take(self) -> tuple[list[Incoming], int]:
+    def _take(self) -> list[Incoming]:
         batch: list[Incoming] = []
-        items = 0
-        while self._waiting and items < _MOST_PER_WRITE:
-            one = self._waiting.popleft()
-            batch.append(one)
-            items += one.items
-        return batch, items
+        weight = 0
+        while self._waiting and weight < _MOST_PER_WRITE:
+            batch.append(self._waiting.popleft())
+            weight += batch[-1].weight
+        return batch
 
     def _keep(self, batch: list[Incoming]) -> bool:
         try:

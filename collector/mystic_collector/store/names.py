@@ -27,6 +27,7 @@ class Names:
         """Read again from the database; needed after a rollback."""
         self._instances: dict[tuple[str, str], tuple[int, bool]] = {}
         self._functions: dict[str, int] = dict(self._connection.execute("select name, id from functions"))
+        self._span_names: dict[str, int] = dict(self._connection.execute("select name, id from span_names"))
         rows = self._connection.execute("select strategy, decision, reason, id from labels")
         self._labels: dict[tuple[str, str, str], int] = {(a, b, c): number for a, b, c, number in rows}
 
@@ -60,10 +61,16 @@ class Names:
             self._functions[name] = number
         return number
 
-    @property
-    def overflow(self) -> int:
-        """The number of ``OVERFLOW``, or 0 when it was never needed."""
-        return self._functions.get(OVERFLOW, 0)
+    def span_name(self, name: str) -> int:
+        """Return the number of a span's name, or of ``OVERFLOW`` when there are too many."""
+        number = self._span_names.get(name)
+        if number is None:
+            if len(self._span_names) >= self._most_functions and name != OVERFLOW:
+                return self.span_name(OVERFLOW)
+            sql = "insert into span_names(name) values(?) returning id"
+            [number] = self._connection.execute(sql, (name,)).fetchone()
+            self._span_names[name] = number
+        return number
 
     def label(self, strategy: str, decision: str, reason: str) -> int:
         """Return the number of a decision; with too many distinct ones the reason, then all, become ``OVERFLOW``."""
@@ -76,7 +83,3 @@ class Names:
             [number] = self._connection.execute(sql, key).fetchone()
             self._labels[key] = number
         return number
-
-    def counted(self) -> int:
-        """Return how many distinct functions are kept."""
-        return len(self._functions)

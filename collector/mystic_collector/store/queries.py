@@ -14,9 +14,6 @@ from mystic_collector.store.records import (
     FunctionTotals,
     Interval,
     Sizes,
-    SpanQuery,
-    SpanRow,
-    StoredSpan,
 )
 
 _FUNCTIONS = """
@@ -36,24 +33,11 @@ select h.at, max(h.width), sum(h.calls), sum(h.errors), sum(h.hits), sum(h.total
 from history h join functions f on f.id = h.function
 where f.name = :function and (:service = '' or h.service = :service) and h.at + h.width > :since
 group by h.at order by h.at"""
-_MATCHING = """
-select trace_id from spans s
-where (:function = '' or s.function = :function or s.name = :function)
-  and (:service = '' or s.instance in (select id from instances where service = :service))
-  and (not :errors or s.status = 2) and s.finish - s.start >= :shortest
-order by s.id desc"""
-_SPANS = """
-select i.service, i.instance, s.trace_id, s.span_id, s.parent_id, s.function, s.name, s.kind, s.start, s.finish,
-  s.status, s.error, s.attributes, s.events
-from spans s join instances i on i.id = s.instance where s.trace_id = ? order by s.start, s.id limit ?"""
 _POINTS = """
 select i.service, i.instance, p.time, p.metric, p.shape, p.unit, p.attributes, p.value, p.detail
 from points p join instances i on i.id = p.instance
 where (:metric = '' or p.metric = :metric) and (:service = '' or i.service = :service)
 order by p.id desc limit :limit"""
-
-MOST_SPANS = 10_000
-"""Spans of one trace that are returned at most."""
 
 
 def functions(connection: sqlite3.Connection, service: str, function: str) -> list[FunctionTotals]:
@@ -101,28 +85,6 @@ def history(connection: sqlite3.Connection, function: str, service: str, since: 
     return [Interval._make((*row[:7], unpack(row[7]))) for row in rows]
 
 
-def matching_traces(connection: sqlite3.Connection, query: SpanQuery) -> list[bytes]:
-    """Return ids of the newest traces with a matching span."""
-    wanted = {
-        "function": query.function,
-        "service": query.service,
-        "errors": query.errors,
-        "shortest": query.min_duration_ns,
-    }
-    found: dict[bytes, None] = {}
-    for [trace_id] in connection.execute(_MATCHING, wanted):
-        found[trace_id] = None
-        if len(found) >= query.limit:
-            break
-    return list(found)
-
-
-def trace(connection: sqlite3.Connection, trace_id: bytes) -> list[StoredSpan]:
-    """Return the spans of one trace."""
-    rows = connection.execute(_SPANS, (trace_id, MOST_SPANS))
-    return [StoredSpan(service, instance, SpanRow(*span)) for service, instance, *span in rows]
-
-
 def facts(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
     """Return the latest facts per process."""
     sql = "select i.service, i.instance, a.metric, a.kind, a.value from facts a join instances i on i.id = a.instance"
@@ -143,11 +105,9 @@ def points(connection: sqlite3.Connection, metric: str, service: str, limit: int
 
 
 def sizes(connection: sqlite3.Connection) -> Sizes:
-    """Return how full the file is. Numbers of rows are estimated from their numbering, which is cheap."""
-    spans_kept, points_kept = (
-        connection.execute(f"select coalesce(max(id) - min(id) + 1, 0) from {table}").fetchone()[0]  # noqa: S608
-        for table in ("spans", "points")
-    )
+    """Return how full the file is. The number of points is estimated from their numbering."""
+    [spans_kept] = connection.execute("select coalesce(sum(count), 0) from segments").fetchone()
+    [points_kept] = connection.execute("select coalesce(max(id) - min(id) + 1, 0) from points").fetchone()
     [functions_kept] = connection.execute("select count(*) from functions").fetchone()
     overflowing = connection.execute("select 1 from functions where name = ?", (OVERFLOW,)).fetchone() is not None
     return Sizes(spans_kept, points_kept, functions_kept, overflowing, used_bytes(connection))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 OVERFLOW = "(other)"
 """The name under which functions are kept once the bound on distinct names is reached."""
+
+_POINT_WEIGHT = 500
 
 LARGEST = 2**63 - 1
 """The largest integer a store keeps; OTLP's unsigned numbers beyond it are refused."""
@@ -40,7 +42,7 @@ class SpanRow(NamedTuple):
         start_ns, end_ns: Unix nanoseconds.
         status: 0 unset, 1 ok, 2 error.
         error: text of the error, empty when there is none.
-        attributes: JSON object of the other attributes.
+        attributes: JSON object.
         events: JSON array of ``{name, time_ns, attributes}``, or empty.
     """
 
@@ -56,6 +58,26 @@ class SpanRow(NamedTuple):
     error: str
     attributes: str
     events: str
+
+
+class SpanSegment(NamedTuple):
+    """Spans of one resource from one request, kept as they came; ``mystic_collector.otlp.spans`` reads them.
+
+    Attributes:
+        body: an encoded OTLP ResourceSpans message.
+        size: how many spans.
+        traces: their trace ids.
+        names: their span names; a span of ours is called ``module.qualname``.
+        errors: how many ended in an error.
+        longest_ns: the longest duration.
+    """
+
+    body: bytes
+    size: int
+    traces: Set[bytes]
+    names: Set[str]
+    errors: int
+    longest_ns: int
 
 
 class FunctionPoint(NamedTuple):
@@ -125,7 +147,7 @@ class Incoming:
     """What one resource said in one request; the unit of ingestion."""
 
     resource: Resource
-    spans: Sequence[SpanRow] = ()
+    spans: SpanSegment | None = None
     functions: Sequence[FunctionPoint] = ()
     counts: Sequence[CountPoint] = ()
     facts: Sequence[Fact] = ()
@@ -134,7 +156,14 @@ class Incoming:
     @property
     def items(self) -> int:
         """How many spans and points this holds."""
-        return len(self.spans) + len(self.functions) + len(self.counts) + len(self.facts) + len(self.points)
+        points = len(self.functions) + len(self.counts) + len(self.facts) + len(self.points)
+        return points + (self.spans.size if self.spans else 0)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory this takes."""
+        points = self.items - (self.spans.size if self.spans else 0)
+        return points * _POINT_WEIGHT + (len(self.spans.body) + 100 * len(self.spans.traces) if self.spans else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from mystic_collector.store import segments
 from mystic_collector.store.figures import WIDTH
 from mystic_collector.store.queries import used_bytes
 
@@ -13,6 +14,7 @@ WIDE = 300
 
 _YOUNG = 3600
 _MOST_ROWS = 50_000
+_MOST_SEGMENTS = 500
 _PAST = "(past)"
 
 
@@ -27,27 +29,28 @@ class Limits:
 def drop_old(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
     """Remove spans, points and history older than the limit, oldest first, a bounded number at a time."""
     before = int(now - limits.max_age)
-    removed = 0
-    for table in ("spans", "points"):
-        sql = f"delete from {table} where id in (select id from {table} where received < ? order by id limit ?)"  # noqa: S608
-        # The oldest row decides without a scan: rows are numbered as they arrive.
-        oldest = connection.execute(f"select received from {table} order by id limit 1").fetchone()  # noqa: S608
-        if oldest and oldest[0] < before:
-            removed += connection.execute(sql, (before, _MOST_ROWS)).rowcount
+    removed = segments.drop(connection, "received < ?", before, _MOST_SEGMENTS)
+    # The oldest row decides without a scan: rows are numbered as they arrive.
+    oldest = connection.execute("select received from points order by id limit 1").fetchone()
+    if oldest and oldest[0] < before:
+        sql = "delete from points where id in (select id from points where received < ? order by id limit ?)"
+        removed += connection.execute(sql, (before, _MOST_ROWS)).rowcount
     removed += connection.execute("delete from history where at + width < ?", (before,)).rowcount
     return removed
 
 
 def drop_excess(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
-    """Remove the oldest tenth of spans and points while too many bytes are in use."""
+    """Remove about the oldest tenth of spans and points while too many bytes are in use."""
     if used_bytes(connection) <= limits.max_bytes:
         return 0
     removed = 0
-    for table in ("spans", "points"):
-        row = connection.execute(f"select min(id), max(id) from {table}").fetchone()  # noqa: S608
-        if row[0] is not None:
-            upto = row[0] + min(_MOST_ROWS, (row[1] - row[0]) // 10)
-            removed += connection.execute(f"delete from {table} where id <= ?", (upto,)).rowcount  # noqa: S608
+    low, high = connection.execute("select min(id), max(id) from segments").fetchone()
+    if low is not None:
+        removed += segments.drop(connection, "id <= ?", low + (high - low) // 10, _MOST_SEGMENTS)
+    low, high = connection.execute("select min(id), max(id) from points").fetchone()
+    if low is not None:
+        upto = low + min(_MOST_ROWS, (high - low) // 10)
+        removed += connection.execute("delete from points where id <= ?", (upto,)).rowcount
     return removed
 
 

@@ -1,7 +1,7 @@
 """The tables of the SQLite store.
 
-Names that repeat are kept once (instances, functions, labels) and referred to by number. Spans have one index
-besides their order of arrival, because every further index costs each span.
+Names that repeat are kept once (instances, functions, labels) and referred to by number. Spans are
+kept in segments, as they came: a row and an index entry for every span would cost ten times as much.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ create table if not exists facts(
 create table if not exists points(
   id integer primary key, received integer not null, instance integer not null, time integer not null,
   metric text not null, shape text not null, unit text not null, attributes text not null, value real, detail text);
-create table if not exists spans(
-  id integer primary key, received integer not null, instance integer not null, trace_id blob not null,
-  span_id blob not null, parent_id blob not null, function text not null, name text not null, kind integer not null,
-  start integer not null, finish integer not null, status integer not null, error text not null,
-  attributes text not null, events text not null);
-create index if not exists spans_by_trace on spans(trace_id);
+create table if not exists segments(
+  id integer primary key, received integer not null, instance integer not null, count integer not null,
+  errors integer not null, longest integer not null, body blob not null);
+create table if not exists segment_traces(
+  trace_id blob not null, segment integer not null, primary key(trace_id, segment)) without rowid;
+create table if not exists span_names(id integer primary key, name text not null unique);
+create table if not exists segment_names(
+  name integer not null, segment integer not null, primary key(name, segment)) without rowid;
 """
 
 

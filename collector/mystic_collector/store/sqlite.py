@@ -10,17 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mystic_collector.store import buckets, queries, retention
+from mystic_collector.store import buckets, queries, retention, segments
 from mystic_collector.store.figures import Figures
 from mystic_collector.store.names import Names
 from mystic_collector.store.protocol import StoreError
 from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Sizes, SpanQuery, StoredSpan
 from mystic_collector.store.schema import prepare
 
-_KEEP_SPAN = (
-    "insert into spans(received, instance, trace_id, span_id, parent_id, function, name, kind, start, finish, status,"
-    " error, attributes, events) values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 _KEEP_POINT = (
     "insert into points(received, instance, time, metric, shape, unit, attributes, value, detail)"
     " values(?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -87,7 +83,7 @@ class SqliteStore:
         at = int(now)
         execute = self._writing.executemany
         if incoming.spans:
-            execute(_KEEP_SPAN, [(at, number, *span) for span in incoming.spans])
+            segments.keep(self._writing, self._names, number, incoming.spans, at)
         if incoming.points:
             execute(_KEEP_POINT, [(at, number, *point) for point in incoming.points])
         if incoming.facts:
@@ -111,13 +107,12 @@ class SqliteStore:
     def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
         """Return the newest matching traces."""
         with self._reading() as connection:
-            found = queries.matching_traces(connection, query)
-            return [queries.trace(connection, one) for one in found]
+            return [segments.trace(connection, one) for one in segments.matching_traces(connection, query)]
 
     def trace(self, trace_id: bytes) -> list[StoredSpan]:
         """Return one trace."""
         with self._reading() as connection:
-            return queries.trace(connection, trace_id)
+            return segments.trace(connection, trace_id)
 
     def facts(self) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
         """Return what agents last said about themselves."""

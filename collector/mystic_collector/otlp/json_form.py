@@ -9,7 +9,7 @@ import orjson
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from mystic_collector.ingest.refused import RefusedError
+from mystic_collector.otlp.refused import RefusedError
 
 _M = TypeVar("_M", bound=Message)
 _IDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")

@@ -19,8 +19,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     NumberDataPoint,
 )
 
-from mystic_collector.ingest.attributes import LONGEST_NAME, resource_of, to_dict, to_json
-from mystic_collector.ingest.refused import RefusedError
+from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json
+from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.store.records import LARGEST, CountPoint, Fact, FunctionPoint, Incoming, Point
 
 _OURS = (wire.DURATION, wire.ERRORS, wire.DECISIONS)

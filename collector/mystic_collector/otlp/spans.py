@@ -1,0 +1,153 @@
+"""Trace requests, kept as OTLP: checked and surveyed when they arrive, read in full when somebody looks.
+
+Most spans are never looked at. A survey costs about a tenth of a full reading, and the bytes of a request
+need no encoding of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from google.protobuf.message import DecodeError
+from mystic_agent.contract.wire import FUNCTION
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+
+from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json
+from mystic_collector.otlp.refused import RefusedError
+from mystic_collector.store.records import LARGEST, Incoming, SpanRow, SpanSegment
+
+_LONGEST_ERROR = 2000
+_ERROR = 2
+_WHY = "trace_id must have 16 bytes and span_id 8, not all zero, and times must fit 63 bits"
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
+
+Decoded = tuple[list[Incoming], int, str]
+"""(what was taken, how many spans were rejected, why)."""
+
+
+def decode_spans(body: bytes) -> Decoded:
+    """Read an ExportTraceServiceRequest in protobuf.
+
+    Raises:
+        RefusedError: 400 when it is not one.
+    """
+    try:
+        message = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise RefusedError(400, f"the body is not an ExportTraceServiceRequest ({error})") from error
+    return read_spans(message)
+
+
+def read_spans(message: ExportTraceServiceRequest) -> Decoded:
+    """Survey a parsed message; spans with impossible ids or times are rejected one by one."""
+    taken: list[Incoming] = []
+    rejected = 0
+    for group in message.resource_spans:
+        segment, unsound = survey(group)
+        if unsound:
+            rejected += unsound
+            segment, _ = survey(_without_unsound(group))
+        if segment.size:
+            taken.append(Incoming(resource_of(group.resource), spans=segment))
+    return taken, rejected, _WHY if rejected else ""
+
+
+def survey(group: ResourceSpans) -> tuple[SpanSegment, int]:
+    """Return the spans of one resource as they are kept, and how many of them are unsound."""
+    traces: set[bytes] = set()
+    names: set[str] = set()
+    count = errors = longest = unsound = 0
+    for scope in group.scope_spans:
+        for span in scope.spans:
+            count += 1
+            trace, start, end = span.trace_id, span.start_time_unix_nano, span.end_time_unix_nano
+            if trace not in traces:
+                if len(trace) != 16 or trace == _NO_TRACE:
+                    unsound += 1
+                    continue
+                traces.add(trace)
+            if len(span.span_id) != 8 or span.span_id == _NO_SPAN or start | end > LARGEST:
+                unsound += 1
+                continue
+            names.add(span.name)
+            if end - start > longest:
+                longest = end - start
+            if span.status.code == _ERROR:
+                errors += 1
+    segment = SpanSegment(
+        body=b"" if unsound else group.SerializeToString(),
+        size=count,
+        traces=traces,
+        names={name[:LONGEST_NAME] for name in names},
+        errors=errors,
+        longest_ns=longest,
+    )
+    return segment, unsound
+
+
+def _without_unsound(group: ResourceSpans) -> ResourceSpans:
+    kept = ResourceSpans(resource=group.resource)
+    scope = kept.scope_spans.add()
+    for found in group.scope_spans:
+        scope.spans.extend(span for span in found.spans if _sound(span))
+    return kept
+
+
+def _sound(span: Span) -> bool:
+    ids = len(span.trace_id) == 16 and any(span.trace_id) and len(span.span_id) == 8 and any(span.span_id)
+    return ids and span.start_time_unix_nano <= LARGEST and span.end_time_unix_nano <= LARGEST
+
+
+def spans_in(body: bytes) -> Iterator[Span]:
+    """Yield the spans of a segment's body."""
+    for scope in ResourceSpans.FromString(body).scope_spans:
+        yield from scope.spans
+
+
+def function_of(span: Span) -> str:
+    """Return ``module:qualname`` of a span of ours, or empty."""
+    return next((one.value.string_value[:LONGEST_NAME] for one in span.attributes if one.key == FUNCTION), "")
+
+
+def is_error(span: Span) -> bool:
+    """True when the call ended in an error."""
+    return span.status.code == _ERROR
+
+
+def row_of(span: Span) -> SpanRow:
+    """Return a span in full."""
+    error, events = _events(span.events, span.status.code, span.status.message)
+    return SpanRow(
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        parent_id=span.parent_span_id if len(span.parent_span_id) == 8 else b"",
+        function=function_of(span),
+        name=span.name[:LONGEST_NAME],
+        kind=span.kind,
+        start_ns=span.start_time_unix_nano,
+        end_ns=span.end_time_unix_nano,
+        status=span.status.code,
+        error=error,
+        attributes=_attributes(span.attributes),
+        events=events,
+    )
+
+
+def _attributes(attributes: Iterable[KeyValue]) -> str:
+    return to_json(to_dict(attributes))
+
+
+def _events(events: Sequence[Span.Event], status: int, message: str) -> tuple[str, str]:
+    """Return (text of the error, events as JSON)."""
+    listed = [
+        {"name": one.name, "time_ns": one.time_unix_nano, "attributes": to_dict(one.attributes)} for one in events
+    ]
+    error = message if status == _ERROR else ""
+    if status == _ERROR and not error:
+        raised = [one["attributes"] for one in listed if one["name"] == "exception"]
+        if raised and isinstance(raised[-1], dict):
+            kind, text = raised[-1].get("exception.type", ""), raised[-1].get("exception.message", "")
+            error = f"{kind}: {text}" if text else str(kind)
+    return error[:_LONGEST_ERROR], to_json(listed) if listed else ""

@@ -1,0 +1,118 @@
+"""Spans in SQLite: OTLP bodies as they came, found by trace and by name, read with the OTLP reader."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import orjson
+
+from mystic_collector.otlp.spans import function_of, is_error, row_of, spans_in
+from mystic_collector.store.names import Names
+from mystic_collector.store.records import OVERFLOW, SpanQuery, SpanSegment, StoredSpan
+
+MOST_SPANS = 10_000
+"""Spans of one trace that are returned at most."""
+
+_MOST_EXAMINED = 500_000
+"""Spans looked through for one query at most; older ones are not found."""
+
+_CANDIDATES = """
+select s.body, s.count from segments s
+where (:service = '' or s.instance in (select id from instances where service = :service))
+  and (not :errors or s.errors > 0) and s.longest >= :shortest
+order by s.id desc"""
+_NAMED = """
+select s.body, s.count from segments s
+where s.id in (
+    select n.segment from segment_names n join span_names p on p.id = n.name
+    where p.name in (:function, :dotted, :overflow))
+  and (:service = '' or s.instance in (select id from instances where service = :service))
+  and (not :errors or s.errors > 0) and s.longest >= :shortest
+order by s.id desc"""
+_OF_TRACE = """
+select i.service, i.instance, s.body
+from segment_traces t join segments s on s.id = t.segment join instances i on i.id = s.instance where t.trace_id = ?"""
+
+_INDEX_TRACES = """
+with recursive step(i) as (select 0 union all select i + 1 from step where i + 1 < ?)
+insert into segment_traces select substr(?, i * 16 + 1, 16), ? from step"""
+_INDEX_NAMES = "insert into segment_names select value, ? from json_each(?)"
+
+
+def keep(connection: sqlite3.Connection, names: Names, instance: int, segment: SpanSegment, received: int) -> None:
+    """Write one segment; a transaction is open."""
+    number = connection.execute(
+        "insert into segments(received, instance, count, errors, longest, body) values(?, ?, ?, ?, ?, ?)",
+        (received, instance, segment.size, segment.errors, segment.longest_ns, segment.body),
+    ).lastrowid
+    # One statement each, whatever their number: between two statements this thread waits for the interpreter,
+    # which under load costs more than the statement. In order of the key, so that neighbours are written together.
+    connection.execute(_INDEX_TRACES, (len(segment.traces), b"".join(sorted(segment.traces)), number))
+    numbered = sorted({names.span_name(name) for name in segment.names})
+    connection.execute(_INDEX_NAMES, (number, orjson.dumps(numbered).decode()))
+
+
+def matching_traces(connection: sqlite3.Connection, query: SpanQuery) -> list[bytes]:
+    """Return ids of the newest traces with a matching span."""
+    wanted = {
+        "service": query.service,
+        "errors": query.errors,
+        "shortest": query.min_duration_ns,
+        "function": query.function,
+        "dotted": query.function.replace(":", "."),
+        "overflow": OVERFLOW,
+    }
+    found: dict[bytes, None] = {}
+    examined = 0
+    for body, count in connection.execute(_NAMED if query.function else _CANDIDATES, wanted):
+        for trace_id in _matching(body, query):
+            found[trace_id] = None
+            if len(found) >= query.limit:
+                return list(found)
+        examined += count
+        if examined > _MOST_EXAMINED:
+            break
+    return list(found)
+
+
+def _matching(body: bytes, query: SpanQuery) -> Iterator[bytes]:
+    """Yield trace ids of matching spans of one segment, newest first."""
+    found = []
+    dotted = query.function.replace(":", ".")
+    for span in spans_in(body):
+        duration = span.end_time_unix_nano - span.start_time_unix_nano
+        if duration < query.min_duration_ns or (query.errors and not is_error(span)):
+            continue
+        # The name decides quickly; the attribute tells a:b.c from a.b:c.
+        ours = span.name == dotted and function_of(span) in ("", query.function)
+        if ours or query.function in ("", span.name):
+            found.append((span.start_time_unix_nano, span.trace_id))
+    for _, trace_id in sorted(found, reverse=True):
+        yield trace_id
+
+
+def trace(connection: sqlite3.Connection, trace_id: bytes) -> list[StoredSpan]:
+    """Return the spans of one trace by start."""
+    found: dict[bytes, StoredSpan] = {}
+    for service, instance, body in connection.execute(_OF_TRACE, (trace_id,)):
+        for span in spans_in(body):
+            if span.trace_id == trace_id and len(found) < MOST_SPANS:
+                found[span.span_id] = StoredSpan(service, instance, row_of(span))  # a repeated request counts once
+    return sorted(found.values(), key=lambda one: one.span.start_ns)
+
+
+def drop(connection: sqlite3.Connection, condition: str, value: int, most: int) -> int:
+    """Remove the oldest segments that meet ``condition``, at most ``most``; return how many spans went."""
+    sql = f"select id, count, body from segments where {condition} order by id limit ?"  # noqa: S608 - our own text
+    removed = 0
+    for number, count, body in connection.execute(sql, (value, most)).fetchall():
+        traces = {(span.trace_id, number) for span in spans_in(body)}
+        connection.executemany("delete from segment_traces where trace_id = ? and segment = ?", traces)
+        connection.execute("delete from segments where id = ?", (number,))
+        removed += count
+    if removed:
+        # Numbers only grow, so whatever lies below the oldest segment has lost it.
+        oldest = "select coalesce(min(id), 9223372036854775807) from segments"
+        connection.execute(f"delete from segment_names where segment < ({oldest})")  # noqa: S608 - our own text
+    return removed
