@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mystic_bootstrap
 import pytest
-
 from mystic_agent import lifecycle
 from mystic_agent.contract.hijack import parse_hijack
 from mystic_agent.contract.target import parse_target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-SOURCE = '''
+SOURCE = """
     import functools
 
     def plain(a, b=2, *rest, key=0, **more):
@@ -85,7 +85,7 @@ SOURCE = '''
         return inner
 
     made = factory()
-'''
+"""
 
 
 def test_a_reference_of_any_kind_reaches_the_hijack(load, write):
