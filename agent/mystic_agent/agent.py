@@ -6,9 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from types import ModuleType
 
-from mystic_agent import __version__, main_module
+from mystic_agent import __version__
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.memory import Memory
 from mystic_agent.contract import wire
@@ -16,7 +15,6 @@ from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.report import FunctionReport, Report
 from mystic_agent.governor import Governor
 from mystic_agent.guard import guard
-from mystic_agent.imports import Finder
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
 from mystic_agent.recursion import Allowance
@@ -32,50 +30,36 @@ class Agent:
     Args:
         settings: read once.
         way: how it was switched on; shown to people.
+        scope: which modules and functions matter.
     """
 
-    def __init__(self, settings: Settings, way: str) -> None:
+    def __init__(self, settings: Settings, way: str, scope: Scope) -> None:
         self.settings = settings
         self.way = way
+        self.scope = scope
         self.instance = os.urandom(8).hex()
         self.threads: set[int] = set()
         self.tracer = Tracer(settings.sample_rate)
-        self.scope = Scope(settings.project_root, settings.ignore_patterns, settings.targets)
         self.attachments = Attachments(self.scope, self.tracer, settings.stage, settings.service, self.threads)
         self.governor = Governor(self.attachments, settings.overhead_budget)
         self.version = -1
         self.warnings = settings.warnings
         self.dropped: Callable[[], dict[str, int]] = dict
         self.start_ns = time.time_ns()
-        self._undo: list[Callable[[], None]] = []
         self._reported: dict[str, FunctionReport] = {}
         self._last_arm = self._last_extremes = time.monotonic()
 
     # -- beginning and end -------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Start watching: imports to come, modules already loaded, and the script itself."""
-        finder = Finder(self.scope.wants_module, self._arrived)
-        self._undo.append(finder.install())
-        self._undo.append(Allowance().install())
-        for name, module in list(sys.modules.items()):
-            if issubclass(type(module), ModuleType) and self.scope.wants_loaded(name, module):
-                guard.run("arrive", self.attachments.arrive, 0, module)
-        main = sys.modules["__main__"]
-        self._undo.append(
-            main_module.watch(lambda: self.scope.wants_loaded("__main__", main), lambda: self._arrived(main))
-        )
+    def open(self) -> list[Callable[[], None]]:
+        """Make ready for the first function; return what undoes it."""
         self.tracer.arm(1.0)
+        return [Allowance().install()]
 
     def close(self) -> None:
-        """Put everything back; nothing of ours stays on any call or import."""
+        """Put every function back; nothing of ours stays on any call."""
         self.tracer.disarm()
         self.attachments.release_all()
-        while self._undo:
-            guard.run("close", self._undo.pop(), None)
-
-    def _arrived(self, module: ModuleType) -> None:
-        guard.run("arrive", self.attachments.arrive, 0, module)
 
     def after_fork(self) -> None:
         """Become a process of its own: a new instance, figures from zero, no trace under way."""
@@ -110,7 +94,7 @@ class Agent:
         elapsed, self._last_arm = now - self._last_arm, now
         main = sys.modules.get("__main__")
         if main is not None and self.scope.wants_loaded("__main__", main):
-            self._arrived(main)
+            guard.run("arrive", self.attachments.arrive, 0, main)
         guard.run("governor", self.governor.tick, [])
         meters = [a.meter for a in list(self.attachments.by_name.values())]
         readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]

@@ -1,47 +1,137 @@
-"""Start, stop, fork and exit of the agent in a process: the only authority over their order."""
+"""Start, stop, fork and exit of the agent in a process: the only authority over their order.
+
+Starting is cheap: settings, a finder, and a thread that waits. What hijacks, and what talks to the collector, is
+imported when the first module that matters has been loaded, or after PATIENCE_SECONDS, whichever comes first; so
+that a short-lived helper process of the application pays next to nothing.
+"""
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mystic_agent.guard import guard
+from mystic_agent.imports import Finder
+from mystic_agent.main_module import watch
+from mystic_agent.scope import Scope
 
 if TYPE_CHECKING:
     from mystic_agent.agent import Agent
     from mystic_agent.link import Link
-    from mystic_agent.outbox import Outbox
     from mystic_agent.settings import Settings
 
+PATIENCE_SECONDS = 0.3
 FLUSH_SECONDS = 0.8
 STOP_SECONDS = 1.0
+HOLD_SECONDS = 1.0
 
 
-class _Running:
-    """The agent of this process with its link, or what is left to undo of it."""
+class _Process:
+    """The agent of this process: what watches from the start, and the rest once it is needed."""
 
-    def __init__(self, agent: Agent) -> None:
-        self.agent = agent
+    def __init__(self, settings: Settings, way: str) -> None:
+        self.settings = settings
+        self.way = way
+        self.scope = Scope(settings.project_root, settings.ignore_patterns, settings.targets)
+        self.agent: Agent | None = None
         self.link: Link | None = None
-        self.outbox: Outbox | None = None
-        self.held = False
+        self.undo: list[Callable[[], None]] = []
+        self.lock = _thread.RLock()  # held while the parts are imported and put together
+        self.over = _thread.allocate_lock()  # released when there is nothing left to wait for
+        self.closed = False
+
+    def open(self) -> None:
+        """Watch the imports to come, the script itself, and what is loaded already."""
+        self.undo.append(Finder(self.scope.wants_module, self.arrived).install())
+        main = sys.modules["__main__"]
+        self.undo.append(watch(lambda: self.scope.wants_loaded("__main__", main), lambda: self.arrived(main)))
+        for name, module in list(sys.modules.items()):
+            if self.scope.wants_loaded(name, module):
+                self.arrived(module)
+        self.over.acquire()
+        guard.run("start", _thread.start_new_thread, 0, self._wait, ())
+
+    def arrived(self, module: ModuleType) -> None:
+        """Take a module that has been loaded."""
+        agent = self.need()
+        if agent is not None:
+            guard.run("arrive", agent.attachments.arrive, 0, module)
+
+    def _wait(self) -> None:
+        if not self.over.acquire(timeout=PATIENCE_SECONDS):
+            guard.run("start", self.need, None)
+
+    def need(self) -> Agent | None:
+        """Return the agent, made and connected when it is not yet; None when it is over."""
+        if self.agent is None and not self.closed:
+            with self.lock:
+                if self.agent is None and not self.closed:
+                    from mystic_agent.agent import Agent
+
+                    agent = Agent(self.settings, self.way, self.scope)
+                    self.undo.extend(agent.open())
+                    self.agent = agent
+                    self.connect(agent)
+        return self.agent
+
+    def connect(self, agent: Agent) -> None:
+        """Start the link of this process."""
+        from mystic_agent.connect import connect
+
+        self.link = guard.run("connect", connect, None, agent)
+
+    def part(self) -> None:
+        """Send what is left and end the threads, within a second in all."""
+        if self.over.locked():
+            self.over.release()
+        link, self.link = self.link, None
+        if link is not None:
+            guard.run("link.flush", link.flush, False, FLUSH_SECONDS)
+            guard.run("link.stop", link.stop, None, STOP_SECONDS - FLUSH_SECONDS)
+
+    def close(self) -> None:
+        """Put everything back."""
+        self.closed = True
+        if self.agent is not None:
+            guard.run("close", self.agent.close, None)
+        while self.undo:
+            guard.run("close", self.undo.pop(), None)
+
+    def begin_anew(self) -> None:
+        """In a forked child: locks of its own, figures from zero, a link of its own."""
+        self.lock, self.over = _thread.RLock(), _thread.allocate_lock()
+        old, self.link = self.link, None
+        if old is not None:
+            old.abandon()
+        if self.agent is None:
+            self.over.acquire()
+            _thread.start_new_thread(self._wait, ())
+            return
+        from mystic_agent import link
+
+        link.renew()
+        self.agent.after_fork()
+        self.connect(self.agent)
 
 
-_running: _Running | None = None
+_process: _Process | None = None
 _forks_watched = False
+_silence: Any = None
 
 
 def active() -> bool:
     """True while the agent runs in this process."""
-    return _running is not None
+    return _process is not None
 
 
 def current() -> Agent | None:
-    """Return the agent of this process, or None."""
-    return _running.agent if _running is not None else None
+    """Return the agent of this process, or None when there is none or nothing has needed it yet."""
+    return _process.agent if _process is not None else None
 
 
 def start(settings: Settings, way: str) -> bool:
@@ -51,147 +141,99 @@ def start(settings: Settings, way: str) -> bool:
         settings: read once, see :func:`mystic_agent.settings.load`.
         way: how it was asked for; shown to people.
     """
-    global _running
-    if _running is not None:
+    global _process
+    if _process is not None:
         return True
     if settings.enabled is False:
         return False
-    from mystic_agent.agent import Agent
-
-    agent = Agent(settings, way)
-    _running = _Running(agent)
-    agent.open()
+    _process = _Process(settings, way)
+    _process.open()
     _watch_forks()
-    _connect(_running)
     atexit.register(_at_exit)
     return True
 
 
 def stop() -> None:
     """Stop the agent and leave nothing of it on any call, import or thread; the last figures are sent first."""
-    global _running
-    if _running is None:
+    global _process
+    if _process is None:
         return
-    running, _running = _running, None
+    process, _process = _process, None
     atexit.unregister(_at_exit)
-    _part(running)
-    running.agent.close()
+    process.part()
+    process.close()
+    if _silence is not None:
+        _silence.remove()
 
 
 def flush(timeout: float = FLUSH_SECONDS) -> bool:
     """Send what has been counted so far; True when every receiver took it within ``timeout`` seconds."""
-    if _running is None or _running.link is None:
+    if _process is None or _process.link is None:
         return False
-    return guard.run("flush", _running.link.flush, False, timeout)
-
-
-def _connect(running: _Running) -> None:
-    from mystic_agent.link import Endpoint, Link, OtlpUrls, otlp_urls
-    from mystic_agent.otlp import encode_resource
-    from mystic_agent.outbox import Outbox
-
-    agent, settings = running.agent, running.agent.settings
-    running.outbox = Outbox()
-    receivers = otlp_urls(os.environ) if settings.exporter == "otlp" else OtlpUrls("", "", (), ())
-    agent.warnings = (*settings.warnings, *receivers.warnings)
-    agent.dropped = lambda outbox=running.outbox: _dropped(agent, outbox)  # type: ignore[misc]
-    endpoint = Endpoint(
-        settings.host,
-        settings.port,
-        api_key=settings.api_key,
-        service=settings.service,
-        instance=agent.instance,
-        stage=settings.stage,
-        receivers=receivers.receivers,
-    )
-    running.link = Link(
-        endpoint,
-        collect=agent.collect,
-        report=agent.report,
-        apply=agent.apply,
-        resource=encode_resource(agent.resource()),
-        start_ns=agent.start_ns,
-        outbox=running.outbox,
-        interval=settings.interval,
-        on_fault=guard.note,
-        forward=_forward(settings, agent),
-    )
-    guard.run("link.start", running.link.start, None)
-    agent.threads.update(running.link.identities())
-
-
-def _forward(settings: Settings, agent: Agent) -> Callable[[Any], None] | None:
-    if settings.exporter != "otel":
-        return None
-    from mystic_agent.forward_otel import Forward
-
-    return Forward(agent.resource(), agent.start_ns)
-
-
-def _dropped(agent: Agent, outbox: Outbox) -> dict[str, int]:
-    counts = dict(outbox.dropped)
-    if agent.tracer.dropped:
-        counts["spans"] = counts.get("spans", 0) + agent.tracer.dropped
-    return counts
-
-
-def _part(running: _Running) -> None:
-    link, running.link = running.link, None
-    if link is not None:
-        guard.run("link.flush", link.flush, False, FLUSH_SECONDS)
-        guard.run("link.stop", link.stop, None, STOP_SECONDS - FLUSH_SECONDS)
+    return guard.run("flush", _process.link.flush, False, timeout)
 
 
 def _at_exit() -> None:
     """The last of the application's exit functions, because it was registered first: one more flush, bounded."""
-    if _running is not None:
-        _part(_running)
+    if _process is not None:
+        _process.part()
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+        # CPython dies by SIGINT after an unhandled KeyboardInterrupt only when the last code it ran from a string
+        # ended in one (Modules/main.c); our imports run such code, so leave things as they were found.
+        try:
+            exec("raise KeyboardInterrupt")  # noqa: S102 -- a constant
+        except KeyboardInterrupt:
+            pass
 
 
 # -- forks -------------------------------------------------------------------------------------------
 
 
 def _watch_forks() -> None:
-    global _forks_watched
+    global _forks_watched, _silence
     if not _forks_watched:
         _forks_watched = True
+        if sys.version_info >= (3, 12):
+            from mystic_agent.forks import Silence
+
+            _silence = Silence(lambda: len(_process.link.identities()) if _process and _process.link else 0)
         os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
 
 
-def _before_fork() -> None:
-    if _running is not None:
-        from mystic_agent import link
+_held: list[_Process] = []
 
-        guard.run("fork", link.hold, False)
+
+def _before_fork() -> None:
+    if _process is not None:
+        if _process.lock.acquire(timeout=HOLD_SECONDS):
+            _held.append(_process)
+        if _process.agent is not None:
+            from mystic_agent import link
+
+            guard.run("fork", link.hold, False)
+        if _silence is not None:
+            guard.run("fork", _silence.adjust, None)
 
 
 def _after_in_parent() -> None:
-    if _running is not None:
+    while _held:
+        _held.pop().lock.release()
+    if _process is not None and _process.agent is not None:
         from mystic_agent import link
 
         guard.run("fork", link.let_go, None)
 
 
 def _after_in_child() -> None:
-    if _running is not None:
-        guard.run("fork", _begin_anew, None, _running)
+    _held.clear()
+    if _process is not None:
+        guard.run("fork", _process.begin_anew, None)
+        # multiprocessing ends its children with os._exit, past atexit, but runs its own finalizers before.
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.register_after_fork(_process, _flush_before_exit)
 
 
-def _begin_anew(running: _Running) -> None:
-    from mystic_agent import link
-
-    old, running.link = running.link, None
-    if old is not None:
-        old.abandon()
-    link.renew()
-    running.agent.after_fork()
-    _connect(running)
-    # multiprocessing ends its children with os._exit, past atexit, but runs its own finalizers before.
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.register_after_fork(running, _flush_before_exit)
-
-
-def _flush_before_exit(running: _Running) -> None:
+def _flush_before_exit(process: _Process) -> None:
     util: Any = sys.modules["multiprocessing.util"]
-    util.Finalize(running, _at_exit, exitpriority=-1000)
+    util.Finalize(process, _at_exit, exitpriority=-1000)

@@ -78,9 +78,11 @@ def _size(value: object, field: str) -> int:
 
 
 def _names(value: object, field: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [name.strip() for name in value.split(",") if name.strip()]
     if isinstance(value, (list, tuple)) and all(isinstance(v, str) and v.isidentifier() for v in value):
         return tuple(value)
-    raise Invalid(field, value, "give a list of argument names")
+    raise Invalid(field, value, 'give a list of names, such as ["self"] or "self, other"')
 
 
 STRATEGIES: dict[str, dict[str, Option]] = {
