@@ -283,6 +283,7 @@ def test_after_an_answer_of_overload_the_wait_is_as_long_as_asked(collector, own
     owner.faults.get(timeout=10)
 
     sender = link._senders[0]
+    collector.wait(lambda: sender._not_before)
     assert 200 < sender._not_before - time.monotonic() <= LONGEST_ASKED
 
     collector.answer = lambda posted: answer()
