@@ -233,7 +233,7 @@ class Tracer:
 
     def _begin(self, coroutine: bool) -> int:
         """Begin a trace here when one is wanted and no hijacked function is calling us."""
-        if self._wanted < 1 or _has_young_caller(sys._getframe(3)):
+        if self._wanted < 1 or _has_young_caller(sys._getframe(2).f_back):
             return perf_counter_ns()
         with self._lock:
             if self._wanted < 1:
