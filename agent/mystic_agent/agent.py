@@ -98,7 +98,7 @@ class Agent:
         guard.run("governor", self.governor.tick, [])
         meters = [a.meter for a in list(self.attachments.by_name.values())]
         readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]
-        counts = [count for meter in meters for count in meter.counts()]
+        counts = [count for meter in meters if meter.decided for count in meter.counts()]
         counts += [Count(wire.DROPPED, n, ((wire.KIND, kind),)) for kind, n in self.dropped().items()]
         counts.append(Count(wire.OVERHEAD, self.governor.share, (), gauge=True))
         counts.append(Count(wire.FUNCTIONS, len(meters), (), gauge=True))

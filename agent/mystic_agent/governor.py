@@ -18,6 +18,7 @@ from mystic_agent.observe.trace import Tracer
 
 CALIBRATION_CALLS = 2000
 CALIBRATION_ROUNDS = 5
+_UNSEEN: tuple[tuple[int, ...], int, int] = ((), 0, 0)
 WORTH_WATCHING = 50  # a call this many times longer than its observation is not what costs too much
 
 
@@ -86,7 +87,7 @@ class Governor:
         self._cost: Cost | None = None
         self._clock = clock
         self._last = clock()
-        self._calls: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, tuple[tuple[int, ...], int, int]] = {}
 
     def tick(self) -> list[str]:
         """Measure the interval that ends now; return the names of functions stepped down."""
@@ -96,9 +97,12 @@ class Governor:
             self._cost = self._measure()
         spent: list[tuple[float, Attached, float]] = []
         for attached in list(self._attachments.by_name.values()):
+            cells = tuple(attached.meter.h)
+            last, before, total_before = self._seen.get(attached.name, _UNSEEN)
+            if cells == last:
+                continue
             calls, total = attached.meter.calls, attached.meter.total_ns
-            before, total_before = self._calls.get(attached.name, (0, 0))
-            self._calls[attached.name] = (calls, total)
+            self._seen[attached.name] = (cells, calls, total)
             fresh = calls - before
             if fresh > 0 and attached.state in ("attached", "counting"):
                 each = self._cost.count if attached.state == "counting" else self._cost.observe

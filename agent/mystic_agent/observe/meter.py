@@ -37,7 +37,7 @@ class Meter:
         tracer: where sampled calls go.
     """
 
-    __slots__ = ("_decisions", "_high", "_lock", "_low", "function", "h", "seen", "tracer")
+    __slots__ = ("_cells", "_decisions", "_high", "_lock", "_low", "_reading", "function", "h", "seen", "tracer")
 
     def __init__(self, function: str, tracer: Tracer) -> None:
         self.function = function
@@ -45,6 +45,8 @@ class Meter:
         self.h = _fresh()
         self.seen = False
         self._low, self._high = _NEVER, -1
+        self._cells: tuple[int, ...] = ()
+        self._reading: Reading | None = None
         self._decisions: dict[tuple[str, str, str, bool], int] = {}
         self._lock = _thread.RLock()
 
@@ -171,6 +173,11 @@ class Meter:
         return cells[CALLS] + decided
 
     @property
+    def decided(self) -> bool:
+        """True when there may be something for :meth:`counts` to say."""
+        return bool(self._decisions) or self.h[CALLS] > 0
+
+    @property
     def total_ns(self) -> int:
         """Nanoseconds so far, of the timed calls."""
         return self.h[TOTAL]
@@ -183,19 +190,27 @@ class Meter:
             h[LOWEST], h[HIGHEST] = _NEVER, -1
 
     def read(self) -> Reading:
-        """Return the cumulative figures; one atomic copy, so that its parts belong together."""
+        """Return the cumulative figures; one atomic copy, so that its parts belong together.
+
+        The same object as before is returned when nothing was called since: most functions rest most of the time.
+        """
+        cells = tuple(self.h)
+        if cells == self._cells and self._reading is not None:
+            return self._reading
         with self._lock:
             cells = tuple(self.h)
             low, high = min(self._low, cells[LOWEST]), max(self._high, cells[HIGHEST])
-        called = high >= 0
-        return Reading(
-            self.function,
-            cells[:BUCKETS],
-            cells[TOTAL],
-            low if called else 0,
-            high if called else 0,
-            cells[ERRORS],
-        )
+            called = high >= 0
+            self._cells = cells
+            self._reading = Reading(
+                self.function,
+                cells[:BUCKETS],
+                cells[TOTAL],
+                low if called else 0,
+                high if called else 0,
+                cells[ERRORS],
+            )
+            return self._reading
 
     def counts(self) -> list[Count]:
         """Return the decisions counted so far, and how many calls were counted without being timed."""
@@ -219,6 +234,7 @@ class Meter:
         extra = len(self.h) - CALLS - 1
         self.h[:] = _fresh() + [0] * extra
         self._low, self._high, self.seen = _NEVER, -1, False
+        self._cells, self._reading = (), None
 
 
 def _told(error: BaseException) -> tuple[str, str] | None:
