@@ -69,10 +69,12 @@ class _Process:
     def need(self) -> Agent | None:
         """Return the agent, made and connected when it is not yet; None when it is over."""
         if self.agent is None and not self.closed:
+            # Imported before the lock is taken: the application's thread comes here in the middle of an import.
+            from mystic_agent.agent import Agent
+            from mystic_agent.connect import connect  # noqa: F401
+
             with self.lock:
                 if self.agent is None and not self.closed:
-                    from mystic_agent.agent import Agent
-
                     agent = Agent(self.settings, self.way, self.scope)
                     self.undo.extend(agent.open())
                     self.agent = agent
@@ -174,9 +176,14 @@ def flush(timeout: float = FLUSH_SECONDS) -> bool:
 
 
 def _at_exit() -> None:
-    """The last of the application's exit functions, because it was registered first: one more flush, bounded."""
+    """The last of the application's exit functions, because it was registered first: one more flush, bounded.
+
+    What runs afterwards, ``__del__`` above all, meets modules that are being taken apart: nothing of ours may
+    stand on its path.
+    """
     if _process is not None:
         _process.part()
+        _process.close()
     if getattr(sys, "last_type", None) is KeyboardInterrupt:
         # CPython dies by SIGINT after an unhandled KeyboardInterrupt only when the last code it ran from a string
         # ended in one (Modules/main.c); our imports run such code, so leave things as they were found.
