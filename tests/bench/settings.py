@@ -18,7 +18,8 @@ _OURS = ("MYSTIC_", "OTEL_", "DD_", "LOGFIRE_", "PYTHONPATH", "PROJECT_ROOT")
 
 def clean() -> dict[str, str]:
     """Return the environment without anything that would switch a tool on or change it."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return kept | {"PYDANTIC_DISABLE_PLUGINS": "__all__"}  # logfire is one, and would load itself into every FastAPI
 
 
 def offline() -> dict[str, str]:
