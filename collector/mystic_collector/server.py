@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 import threading
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -75,6 +77,11 @@ class CollectorServer(uvicorn.Server):
             host, port = self.address
             _log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
             self.ready.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order on a signal, with exit code 0; a second interrupt does not wait."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: they would otherwise be waited for."""

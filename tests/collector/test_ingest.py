@@ -350,6 +350,15 @@ def test_everything_accepted_is_there_after_a_restart(start: Callable[..., Any])
         assert collector.get("/api/metrics/m:f")["call_count"] == 25
 
 
+def status_of(read: Callable[[], Any]) -> int:
+    """Return 200, or the status with which the body was refused; any other error goes on."""
+    try:
+        read()
+    except RefusedError as error:
+        return error.status
+    return 200
+
+
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WHOLE = traces(span("m:f", error="E: x"), span("m:g")).SerializeToString()
 FIGURES = metrics(duration("m:f", {3: 1, 5: 2}, errors=1), facts={("mystic.agent.x", ""): 1.0}).SerializeToString()
@@ -359,10 +368,7 @@ FIGURES = metrics(duration("m:f", {3: 1, 5: 2}, errors=1), facts={("mystic.agent
 @given(some.binary(max_size=300))
 def test_random_bytes_are_read_or_refused(body: bytes) -> None:
     for read in (decode_spans, decode_points):
-        try:
-            read(body)
-        except RefusedError as error:
-            assert error.status == 400
+        assert status_of(lambda read=read: read(body)) in (200, 400)
 
 
 @FUZZ
@@ -372,11 +378,7 @@ def test_damaged_messages_are_read_or_refused(place: int, byte: int, cut: int) -
         damaged = bytearray(whole)
         damaged[place % len(damaged)] = byte
         for body in (bytes(damaged), bytes(damaged[: cut % len(damaged)])):
-            try:
-                for one in read(body)[0]:
-                    assert one.items > 0
-            except RefusedError as error:
-                assert error.status == 400
+            assert status_of(lambda read=read, body=body: read(body)) in (200, 400)
 
 
 KEYS = ["resourceSpans", "scopeSpans", "spans", "traceId", "attributes", "key", "value", "intValue", "arrayValue", "x"]
@@ -391,10 +393,8 @@ JSONS = some.recursive(
 @given(some.dictionaries(some.sampled_from(KEYS), JSONS))
 @example({"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": None}]}]}]})
 def test_json_of_any_shape_is_read_or_refused(value: Any) -> None:
-    try:
-        read_json(json.dumps(value).encode(), ExportTraceServiceRequest())
-    except RefusedError as error:
-        assert error.status == 400
+    body = json.dumps(value).encode()
+    assert status_of(lambda: read_json(body, ExportTraceServiceRequest())) in (200, 400)
 
 
 @FUZZ
