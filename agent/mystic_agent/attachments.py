@@ -309,6 +309,7 @@ class Attachments:
                 self._release(attached)
                 attached.default = False
             nested.adopt(one for a in self.by_name.values() for one in a.nested)
+            self.by_name.clear()
 
     def pending(self) -> list[FunctionReport]:
         """Return what hijacks name and this process does not have, with the reason."""

@@ -179,11 +179,14 @@ def _at_exit() -> None:
     """The last of the application's exit functions, because it was registered first: one more flush, bounded.
 
     What runs afterwards, ``__del__`` above all, meets modules that are being taken apart: nothing of ours may
-    stand on its path.
+    stand on its path, nor keep alive what would die there.
     """
-    if _process is not None:
-        _process.part()
-        _process.close()
+    global _process
+    process, _process = _process, None
+    if process is not None:
+        process.part()
+        process.close()
+        process.agent = None
     if getattr(sys, "last_type", None) is KeyboardInterrupt:
         # CPython dies by SIGINT after an unhandled KeyboardInterrupt only when the last code it ran from a string
         # ended in one (Modules/main.c); our imports run such code, so leave things as they were found.
