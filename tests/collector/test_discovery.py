@@ -120,6 +120,11 @@ def test_what_people_write_means_one_function(text: str, target: str) -> None:
     assert resolve(text, KNOWN) == target
 
 
+def test_what_runs_goes_before_what_is_only_written() -> None:
+    assert resolve("slow", ["__main__:slow"], ["shop:slow", "other:slow"]) == "__main__:slow"
+    assert resolve("shop.slow", ["__main__:slow"], ["shop:slow"]) == "shop:slow"
+
+
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [

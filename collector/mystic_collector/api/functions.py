@@ -11,11 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mystic_collector.api.hijacks import shown
+from mystic_collector.api.hijacks import meant, shown
 from mystic_collector.api.status import require_text
 from mystic_collector.discovery.config import ignore_patterns
 from mystic_collector.discovery.inspection import find_file, inspect
-from mystic_collector.discovery.resolve import resolve
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, read_object, refusal, reply
 
@@ -53,12 +52,6 @@ async def functions(request: Request) -> Response:
     return reply({"functions": rows, "total": len(found), "offset": offset})
 
 
-def known_functions(parts: Parts) -> list[str]:
-    """Return every ``module:qualname`` that runs or stands in the project's source."""
-    live = [one.function for one in parts.fleet.functions()]
-    return list(dict.fromkeys([*live, *(one.function for one in parts.catalog.functions())]))
-
-
 async def hijack(request: Request) -> Response:
     """Add a hijack with one strategy, or replace the one of the same function, service and strategy."""
     body = await read_object(request)
@@ -73,7 +66,7 @@ async def hijack(request: Request) -> Response:
     parts = parts_of(request)
 
     def put() -> dict[str, Any]:
-        target = resolve(function, known_functions(parts), "function")
+        target = meant(parts, function, "function")
         stage = body.get("stage", "*")
         if not isinstance(stage, str):
             raise Invalid("stage", stage, "name a stage such as production, or *")
@@ -104,7 +97,7 @@ async def unhijack(request: Request) -> Response:
     parts = parts_of(request)
 
     def remove() -> list[str] | None:
-        target = resolve(function, [*known_functions(parts), *_targets(parts)], "function")
+        target = meant(parts, function, "function", _targets(parts))
         found = [
             one
             for one in parts.registry.snapshot().hijacks
@@ -137,7 +130,7 @@ async def inspect_function(request: Request) -> Response:
     root = parts.settings.project_root
 
     def answer() -> dict[str, Any]:
-        function = resolve(name, known_functions(parts), "function")
+        function = meant(parts, name, "function")
         file, line = find_file(function, root, ignore_patterns(root), parts.fleet.file_of(function))
         live = [one for one in parts.fleet.functions() if one.function == function]
         running = [{"service": one.service, "states": one.states, "hijacks": one.hijacks} for one in live]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mystic_agent.contract.hijack import Hijack
@@ -116,11 +117,21 @@ async def report(request: Request) -> Response:
 
 
 def _put(parts: Parts, fields: dict[str, Any], identity: str) -> dict[str, Any]:
-    target = fields.get("target")
-    if isinstance(target, str) and ":" not in target:
-        live = [one.function for one in parts.fleet.functions()]
-        fields = {**fields, "target": resolve(target, [*live, *(one.function for one in parts.catalog.functions())])}
+    if "target" in fields:
+        fields = {**fields, "target": meant(parts, fields["target"], "target")}
     return shown(parts, parts.registry.put(fields, identity))
+
+
+def meant(parts: Parts, text: object, field: str, further: Iterable[str] = ()) -> str:
+    """Return the target a person means, among what runs, what is hijacked and what stands in the project's source.
+
+    Raises:
+        Invalid: when it means none or several.
+    """
+    if isinstance(text, str) and ":" in text:
+        return resolve(text, (), (), field)  # needs no look at the project
+    running = dict.fromkeys([*(one.function for one in parts.fleet.functions()), *further])
+    return resolve(text, running, (one.function for one in parts.catalog.functions()), field)
 
 
 def _unknown(identity: str) -> Response:

@@ -41,6 +41,8 @@ def ending(run: Run) -> Run:
             return _say(f"{error.field} is {error.shown}; {error.remedy}", 2)
         except Failed as error:
             return _say(str(error), error.code)
+        except BrokenPipeError:
+            raise  # the program ends quietly when its reader has gone
         except (StoreError, OSError) as error:
             return _say(str(error), 1)
 
