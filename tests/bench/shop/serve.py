@@ -18,7 +18,9 @@ def main():
         switch_logfire_on()
     import app
 
-    listening = socket.socket()
+    listening = socket.socket(
+        socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # asyncio asks for TCP to set NODELAY
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
     print(listening.getsockname()[1], flush=True)
