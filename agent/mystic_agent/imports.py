@@ -48,7 +48,11 @@ class Finder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return None, or for a module that matters the others' answer with our loader around theirs."""
-        if not self._on or name in self._busy or not guard.run("imports.wants", self._wants, False, name, path):
+        if not self._on:
+            return None
+        if sys.meta_path[0] is not self:
+            guard.run("imports.lead", self._lead, None)
+        if name in self._busy or not guard.run("imports.wants", self._wants, False, name, path):
             return None
         self._busy.add(name)
         try:
@@ -56,6 +60,12 @@ class Finder:
             return guard.run("imports.chain", self._chain, None, name, path, target)
         finally:
             self._busy.discard(name)
+
+    def _lead(self) -> None:
+        """Come first again: somebody's finder was put in front, and what it finds we would not see (pytest's does)."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            sys.meta_path.insert(0, self)
 
     def _chain(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         finders: list[Any] = list(sys.meta_path)

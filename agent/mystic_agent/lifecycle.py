@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 0.3
 FLUSH_SECONDS = 0.8
 STOP_SECONDS = 1.0
-HOLD_SECONDS = 1.0
+HOLD_SECONDS = 30.0
 
 
 class _Process:
@@ -44,42 +44,57 @@ class _Process:
         self.lock = _thread.RLock()  # held while the parts are imported and put together
         self.over = _thread.allocate_lock()  # released when there is nothing left to wait for
         self.closed = False
+        self.missed = False  # a module arrived that could not be looked at
 
     def open(self) -> None:
         """Watch the imports to come, the script itself, and what is loaded already."""
         self.undo.append(Finder(self.scope.wants_module, self.arrived).install())
         main = sys.modules["__main__"]
         self.undo.append(watch(lambda: self.scope.wants_loaded("__main__", main), lambda: self.arrived(main)))
-        for name, module in list(sys.modules.items()):
-            if self.scope.wants_loaded(name, module):
-                self.arrived(module)
+        self._look()
         self.over.acquire()
         guard.run("start", _thread.start_new_thread, 0, self._wait, ())
 
     def arrived(self, module: ModuleType) -> None:
         """Take a module that has been loaded."""
         agent = self.need()
-        if agent is not None:
+        if agent is None:
+            self.missed = not self.closed
+        else:
             guard.run("arrive", agent.attachments.arrive, 0, module)
 
     def _wait(self) -> None:
         if not self.over.acquire(timeout=PATIENCE_SECONDS):
             guard.run("start", self.need, None)
+            if self.missed:
+                guard.run("start", self._look, None)
+
+    def _look(self) -> None:
+        for name, module in list(sys.modules.items()):
+            if self.scope.wants_loaded(name, module):
+                self.arrived(module)
 
     def need(self) -> Agent | None:
-        """Return the agent, made and connected when it is not yet; None when it is over."""
-        if self.agent is None and not self.closed:
-            # Imported before the lock is taken: the application's thread comes here in the middle of an import.
-            from mystic_agent.agent import Agent
-            from mystic_agent.connect import connect  # noqa: F401
+        """Return the agent, made and connected when it is not yet; None when it is over, or cannot be had now.
 
-            with self.lock:
+        It cannot while another thread makes it and needs a module that this thread is importing.
+        """
+        if self.agent is None and not self.closed and self.lock.acquire(timeout=HOLD_SECONDS):
+            try:
                 if self.agent is None and not self.closed:
-                    agent = Agent(self.settings, self.way, self.scope)
-                    self.undo.extend(agent.open())
-                    self.agent = agent
-                    self.connect(agent)
+                    self._make()
+            finally:
+                self.lock.release()
         return self.agent
+
+    def _make(self) -> None:
+        from mystic_agent.agent import Agent
+
+        agent = Agent(self.settings, self.way, self.scope)
+        self.undo.extend(agent.open())
+        self.agent = agent
+        self.connect(agent)
+        _watch_children()
 
     def connect(self, agent: Agent) -> None:
         """Start the link of this process."""
@@ -103,6 +118,12 @@ class _Process:
             guard.run("close", self.agent.close, None)
         while self.undo:
             guard.run("close", self.undo.pop(), None)
+
+    def step_aside(self) -> None:
+        """In a child forked at a bad moment: take no lock, import nothing, and be gone from the way of imports."""
+        self.closed = True
+        self.link = None
+        guard.run("fork", self.undo[0], None)  # the finder; functions that are hijacked already go on being counted
 
     def begin_anew(self) -> None:
         """In a forked child: locks of its own, figures from zero, a link of its own."""
@@ -207,41 +228,82 @@ def _watch_forks() -> None:
             from mystic_agent.forks import Silence
 
             _silence = Silence(lambda: len(_process.link.identities()) if _process and _process.link else 0)
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent)
+        _watch_children()
 
 
-_held: list[_Process] = []
+def _watch_children() -> None:
+    """Come last in a forked child: what ``threading`` does there on its first turn would forget our new threads."""
+    global _newest
+    _newest += 1
+    number = _newest
+    os.register_at_fork(after_in_child=lambda: _after_in_child() if number == _newest else None)
+
+
+_newest = 0
+
+
+class _Hold:
+    """What is held during a fork, so that the child gets whole modules and whole tables.
+
+    A child that is forked while one of our threads imports inherits an import lock that nobody will release. So the
+    fork waits until no thread of ours imports. Should that take longer than HOLD_SECONDS the child goes without us.
+    """
+
+    def __init__(self) -> None:
+        self.process: _Process | None = None
+        self.whole = False
+
+    def take(self, process: _Process) -> None:
+        """Wait for our threads; called before the fork."""
+        self.process = process
+        self.whole = process.lock.acquire(timeout=HOLD_SECONDS)
+        if self.whole and process.agent is not None:
+            from mystic_agent import link
+
+            self.whole = link.hold(HOLD_SECONDS)
+            if not self.whole:
+                process.lock.release()
+        if _silence is not None:
+            _silence.adjust()
+
+    def release(self) -> None:
+        """Let our threads go on; called in the parent."""
+        process, self.process = self.process, None
+        if process is not None and self.whole:
+            if process.agent is not None:
+                from mystic_agent import link
+
+                link.let_go()
+            process.lock.release()
+
+
+_hold = _Hold()
 
 
 def _before_fork() -> None:
     if _process is not None:
-        if _process.lock.acquire(timeout=HOLD_SECONDS):
-            _held.append(_process)
-        if _process.agent is not None:
-            from mystic_agent import link
-
-            guard.run("fork", link.hold, False)
-        if _silence is not None:
-            guard.run("fork", _silence.adjust, None)
+        guard.run("fork", _hold.take, None, _process)
 
 
 def _after_in_parent() -> None:
-    while _held:
-        _held.pop().lock.release()
-    if _process is not None and _process.agent is not None:
-        from mystic_agent import link
-
-        guard.run("fork", link.let_go, None)
+    guard.run("fork", _hold.release, None)
 
 
 def _after_in_child() -> None:
-    _held.clear()
-    if _process is not None:
-        guard.run("fork", _process.begin_anew, None)
-        # multiprocessing ends its children with os._exit, past atexit, but runs its own finalizers before.
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:
-            util.register_after_fork(_process, _flush_before_exit)
+    global _process
+    _hold.process = None
+    if _process is None:
+        return
+    if not _hold.whole:
+        process, _process = _process, None
+        process.step_aside()
+        return
+    guard.run("fork", _process.begin_anew, None)
+    # multiprocessing ends its children with os._exit, past atexit, but runs its own finalizers before.
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.register_after_fork(_process, _flush_before_exit)
 
 
 def _flush_before_exit(process: _Process) -> None:
