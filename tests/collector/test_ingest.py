@@ -163,6 +163,14 @@ def test_spans_with_impossible_ids_are_rejected_one_by_one(collector: Running) -
     assert [one["name"] for one in collector.get("/api/traces")["traces"]] == ["m.good"]
 
 
+def test_a_span_that_ends_before_it_starts_is_kept_as_it_came(collector: Running) -> None:
+    collector.otlp(wire.TRACES_PATH, traces(span("m:f", duration=-5_000)))
+    collector.settle()
+    [found] = collector.get("/api/traces", function="m:f")["traces"]
+    [stored] = collector.get(f"/api/traces/{found['trace_id']}")["spans"]
+    assert stored["duration"] == pytest.approx(-5e-6)
+
+
 def test_delta_figures_are_rejected_with_the_remedy(collector: Running) -> None:
     reply = collector.otlp(wire.METRICS_PATH, metrics(duration("m:f", {3: 1}), temporality=DELTA))
     partial = ExportMetricsServiceResponse.FromString(reply.content).partial_success

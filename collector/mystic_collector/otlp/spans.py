@@ -7,19 +7,20 @@ need no encoding of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import sub
 
 from google.protobuf.message import DecodeError
 from mystic_agent.contract.wire import FUNCTION
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json
 from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.store.records import LARGEST, Incoming, SpanRow, SpanSegment
 
 _LONGEST_ERROR = 2000
-_ERROR = 2
+_ERROR = Status.STATUS_CODE_ERROR
 _WHY = "trace_id must have 16 bytes and span_id 8, not all zero, and times must fit 63 bits"
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
@@ -56,35 +57,29 @@ def read_spans(message: ExportTraceServiceRequest) -> Decoded:
 
 def survey(group: ResourceSpans) -> tuple[SpanSegment, int]:
     """Return the spans of one resource as they are kept, and how many of them are unsound."""
-    traces: set[bytes] = set()
-    names: set[str] = set()
-    count = errors = longest = unsound = 0
-    for scope in group.scope_spans:
-        for span in scope.spans:
-            count += 1
-            trace, start, end = span.trace_id, span.start_time_unix_nano, span.end_time_unix_nano
-            if trace not in traces:
-                if len(trace) != 16 or trace == _NO_TRACE:
-                    unsound += 1
-                    continue
-                traces.add(trace)
-            if len(span.span_id) != 8 or span.span_id == _NO_SPAN or start | end > LARGEST:
-                unsound += 1
-                continue
-            names.add(span.name)
-            if end - start > longest:
-                longest = end - start
-            if span.status.code == _ERROR:
-                errors += 1
-    segment = SpanSegment(
-        body=b"" if unsound else group.SerializeToString(),
-        size=count,
-        traces=traces,
-        names={name[:LONGEST_NAME] for name in names},
-        errors=errors,
-        longest_ns=longest,
+    # Column by column: this runs for every span that comes in, and a comprehension reads a field in half the time.
+    spans = [span for scope in group.scope_spans for span in scope.spans]
+    traces = {span.trace_id for span in spans}
+    span_ids = [span.span_id for span in spans]
+    starts = [span.start_time_unix_nano for span in spans]
+    ends = [span.end_time_unix_nano for span in spans]
+    sound = (
+        _NO_TRACE not in traces
+        and all(len(one) == 16 for one in traces)
+        and _NO_SPAN not in span_ids
+        and set(map(len, span_ids)) <= {8}
+        and max(starts, default=0) <= LARGEST
+        and max(ends, default=0) <= LARGEST
     )
-    return segment, unsound
+    segment = SpanSegment(
+        body=group.SerializeToString() if sound else b"",
+        size=len(spans),
+        traces=traces,
+        names={name[:LONGEST_NAME] for name in {span.name for span in spans}},
+        errors=[span.status.code for span in spans].count(_ERROR),
+        longest_ns=max(0, max(map(sub, ends, starts), default=0)),
+    )
+    return segment, 0 if sound else sum(not _sound(span) for span in spans)
 
 
 def _without_unsound(group: ResourceSpans) -> ResourceSpans:

@@ -82,7 +82,8 @@ def _matching(body: bytes, query: SpanQuery) -> Iterator[bytes]:
     dotted = query.function.replace(":", ".")
     for span in spans_in(body):
         duration = span.end_time_unix_nano - span.start_time_unix_nano
-        if duration < query.min_duration_ns or (query.errors and not is_error(span)):
+        too_short = query.min_duration_ns and duration < query.min_duration_ns
+        if too_short or (query.errors and not is_error(span)):
             continue
         # The name decides quickly; the attribute tells a:b.c from a.b:c.
         ours = span.name == dotted and function_of(span) in ("", query.function)
@@ -104,9 +105,10 @@ def trace(connection: sqlite3.Connection, trace_id: bytes) -> list[StoredSpan]:
 
 def drop(connection: sqlite3.Connection, condition: str, value: int, most: int) -> int:
     """Remove the oldest segments that meet ``condition``, at most ``most``; return how many spans went."""
-    sql = f"select id, count, body from segments where {condition} order by id limit ?"  # noqa: S608 - our own text
+    sql = f"select id, count from segments where {condition} order by id limit ?"  # noqa: S608 - our own text
     removed = 0
-    for number, count, body in connection.execute(sql, (value, most)).fetchall():
+    for number, count in connection.execute(sql, (value, most)).fetchall():
+        [body] = connection.execute("select body from segments where id = ?", (number,)).fetchone()
         traces = {(span.trace_id, number) for span in spans_in(body)}
         connection.executemany("delete from segment_traces where trace_id = ? and segment = ?", traces)
         connection.execute("delete from segments where id = ?", (number,))
