@@ -103,13 +103,16 @@ class _Search:
                     if id(held) not in self.seen:
                         self.seen.add(id(held))
                         yield from self.function(held, owner, 0)
-                elif issubclass(type(held), type) and self.nested(held, owner):
-                    yield from self.visit(held, name, 0)
+                elif issubclass(type(held), type):
+                    if self.nested(held, owner):
+                        yield from self.visit(held, name, 0)
+                elif type(held).__module__ != "builtins":  # a cached property, a validator, a fixture
+                    yield from self.inside(held, owner)
 
     def nested(self, held: type, owner: type) -> bool:
         return held.__module__ == self.module.__name__ and held.__qualname__.startswith(owner.__qualname__ + ".")
 
-    def inside(self, value: Any) -> Iterator[Found]:
+    def inside(self, value: Any, owner: type | None = None) -> Iterator[Found]:
         """Look into an object that may hold functions: a command, a route table, a partial."""
         level, count = [value], 0
         for _ in range(DEEPEST):
@@ -121,10 +124,9 @@ class _Search:
                 kind = type(held)
                 if issubclass(kind, (*_NO_DOOR, type)) or id(held) in self.seen or held is self.space:
                     continue
-                if kind is FunctionType:
-                    if held.__globals__ is self.space:
-                        self.seen.add(id(held))
-                        yield from self.function(held, None, 0)
+                if kind is FunctionType:  # of another module it may be a decorator's wrapper around ours
+                    self.seen.add(id(held))
+                    yield from self.function(held, owner, 0)
                 elif kind.__module__.partition(".")[0] not in COMPILED_LATER:
                     following.append(held)
             level = following
@@ -143,20 +145,10 @@ def _cells(function: FunctionType) -> list[Any]:
 
 
 def _unpack(value: Any) -> tuple[Any, ...]:
-    """Return what a class attribute holds: the functions inside descriptors of the standard library."""
+    """Return what a class attribute holds: the functions inside the descriptors of the language."""
     kind = type(value)
-    if kind is FunctionType or issubclass(kind, type):
-        return (value,)
     if kind in (staticmethod, classmethod):
         return (value.__func__,)
     if kind is property:
         return (value.fget, value.fset, value.fdel)
-    if kind.__module__ in ("functools", "_functools", "abc", "types", "enum"):
-        return tuple(held for held in gc.get_referents(value) if type(held) is FunctionType) or tuple(
-            held
-            for state in gc.get_referents(value)
-            if type(state) is dict
-            for held in state.values()
-            if type(held) is FunctionType
-        )
-    return ()
+    return (value,)
