@@ -6,7 +6,7 @@ Whether it has is asked anew for each batch, because an application may set its 
 
 The SDK has no public way in for finished measurements, so two attributes of its providers are read that it
 does not promise: ``_active_span_processor`` and ``_metric_readers``. A provider without them is treated as
-absent. OpenTelemetry is imported with the first batch and by nothing else of the agent.
+absent. Law: OpenTelemetry is imported with the first batch, and by nothing else of the agent.
 """
 
 from mystic_agent.forward_otel.forward import Forward

@@ -2,5 +2,5 @@
 
 The fast path lives in ``templates``: two clock readings and three list operations. Everything rarer —
 a new extreme, an error, a sampled call — leaves through ``Meter.note`` or ``Meter.fail``, which are
-never on the path of an ordinary call. No locks are taken by an ordinary call.
+never on the path of an ordinary call. Law: an ordinary call takes no lock and runs no function of ours but the clock.
 """

@@ -9,7 +9,7 @@ Each strategy file has two functions:
     and the ``**kwargs`` dict included), and calls ``following`` the same way. For a coroutine function
     both return an awaitable.
 
-A stage is made once, at attach. Whatever it does besides calling ``following`` goes through the guard, so
+Law: a stage is made once, at attach. Whatever it does besides calling ``following`` goes through the guard, so
 that the original still runs exactly once when the strategy itself fails.
 """
 

@@ -1,1 +1,1 @@
-"""What people and programs ask: thin endpoints, query → store, registry or fleet → reply."""
+"""What people and programs ask. Law: thin endpoints, query → store, registry or fleet → reply; no rule lives here."""
