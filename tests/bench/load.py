@@ -1,6 +1,6 @@
-"""Asks one server for quotes over keep-alive connections, always the same number under way.
+"""Asks servers for quotes over keep-alive connections, always the same number under way.
 
-``python -m bench.load PORT SECONDS``
+``python -m bench.load`` reads lines ``PORT SECONDS`` and answers each with one line of figures in JSON.
 """
 
 from __future__ import annotations
@@ -58,9 +58,8 @@ def spent(connection: Connection) -> int:
     return int(json.loads(connection.answer())["cpu_ns"])
 
 
-def main(port: int, seconds: float) -> None:
-    """Load the server; print requests a second, CPU microseconds a request and the 99th percentile in ms."""
-    connections = [Connection(port) for _ in range(CONNECTIONS)]
+def load(connections: list[Connection], seconds: float) -> dict[str, float]:
+    """Load the server; return requests a second, CPU microseconds a request and the 99th percentile in ms."""
     before, began, waited = spent(connections[0]), time.perf_counter(), []
     for one in connections:
         one.ask(REQUEST)
@@ -74,13 +73,23 @@ def main(port: int, seconds: float) -> None:
         waited.append(time.perf_counter() - one.sent)
     elapsed, used = time.perf_counter() - began, spent(connections[0]) - before
     waited.sort()
-    figures = {
+    return {
         "per_second": len(waited) / elapsed,
         "cpu_us": used / len(waited) / 1000,
         "p99_ms": waited[len(waited) * 99 // 100] * 1000,
     }
-    print(json.dumps(figures))
+
+
+def main() -> None:
+    """Serve the lines of standard input; connections to a server are made once."""
+    known: dict[int, list[Connection]] = {}
+    for line in sys.stdin:
+        port, seconds = line.split()
+        connections = known.setdefault(int(port), [])
+        while len(connections) < CONNECTIONS:
+            connections.append(Connection(int(port)))
+        print(json.dumps(load(connections, float(seconds))), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
+    main()

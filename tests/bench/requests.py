@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from random import Random
 from statistics import median
 
 from bench import ways
@@ -20,7 +21,7 @@ from bench.process import BESIDE, MEASURED, Served, pinned, serving
 from bench.settings import PROJECT, SHOP, clean
 from bench.ways import Way
 
-ROUNDS, SECONDS, WARM_SECONDS = 7, 1.0, 1.5
+ROUNDS, SECONDS, WARM_SECONDS = 60, 0.12, 1.5
 LONGEST_SECONDS = 60
 OFF, DEFAULTS = "Mystic, governor off", "Mystic, default settings"
 RATE = Target(90, "% of bare", at_least=True)
@@ -34,9 +35,10 @@ def figures() -> list[Figure]:
     env = clean() | {"PYTHONPATH": str(PROJECT / "tests")}
     with ExitStack() as undo:
         servers = undo.enter_context(_servers(env))
+        loader = undo.enter_context(_loader(env))
         for server in servers.values():
-            _load(server, WARM_SECONDS, env)
-        rounds = [{name: _load(server, SECONDS, env) for name, server in servers.items()} for _ in range(ROUNDS)]
+            loader.load(server, WARM_SECONDS)
+        rounds = [_round(loader, servers, Random(number)) for number in range(ROUNDS)]
     return _figures(rounds, _calls_per_request())
 
 
@@ -56,12 +58,42 @@ def _figures(rounds: list[dict[str, dict[str, float]]], calls: int) -> list[Figu
     return found + [Figure(WAITS, name, of(name, "p99_ms"), "ms") for name in names]
 
 
-def _load(server: Served, seconds: float, env: dict[str, str]) -> dict[str, float]:
-    command = [*pinned(BESIDE), sys.executable, "-m", "bench.load", str(server.port), str(seconds)]
-    done = subprocess.run(
-        command, env=env, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True, timeout=LONGEST_SECONDS
-    )
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+class _Loader:
+    """The process that asks, on the core beside."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def load(self, server: Served, seconds: float) -> dict[str, float]:
+        """Load one server for so long; return the figures.
+
+        Raises:
+            RuntimeError: when the loader ended.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{server.port} {seconds}\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the process that loads the servers has ended")
+        return json.loads(line)  # type: ignore[no-any-return]
+
+
+def _round(loader: _Loader, servers: dict[str, Served], chance: Random) -> dict[str, dict[str, float]]:
+    """Load every server once, in an order that changes, so that none always follows the same other."""
+    order = list(servers)
+    chance.shuffle(order)
+    taken = {name: loader.load(servers[name], SECONDS) for name in order}
+    return {name: taken[name] for name in servers}
+
+
+@contextmanager
+def _loader(env: dict[str, str]) -> Iterator[_Loader]:
+    command = [*pinned(BESIDE), sys.executable, "-m", "bench.load"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=env, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True) as process:
+        yield _Loader(process)
 
 
 @contextmanager

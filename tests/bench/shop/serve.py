@@ -24,7 +24,7 @@ def main():
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
     print(listening.getsockname()[1], flush=True)
-    config = uvicorn.Config(app.app, log_level="error", access_log=False)
+    config = uvicorn.Config(app.app, log_level="error", access_log=False, timeout_keep_alive=600)
     uvicorn.Server(config).run(sockets=[listening])
 
 
