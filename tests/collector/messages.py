@@ -58,6 +58,7 @@ def metrics(
     service: str = "shop",
     instance: str = "i1",
     decisions: Mapping[tuple[str, str, str], int] | None = None,
+    untimed: Mapping[str, int] | None = None,
     facts: Mapping[tuple[str, str], float] | None = None,
     temporality: int = CUMULATIVE,
 ) -> ExportMetricsServiceRequest:
@@ -79,6 +80,8 @@ def metrics(
         _number(count, START, **{wire.FUNCTION: function, wire.STRATEGY: strategy, wire.DECISION: decision})
         for (function, strategy, decision), count in (decisions or {}).items()
     ]
+    counted = [_number(count, START, **{wire.FUNCTION: function}) for function, count in (untimed or {}).items()]
+    scope.metrics.append(_sum(wire.CALLS, counted, temporality))
     scope.metrics.append(_sum(wire.DECISIONS, decided, temporality))
     for (metric, kind), value in (facts or {}).items():
         point = NumberDataPoint(time_unix_nano=START, as_double=value, attributes=attributes(**{wire.KIND: kind}))

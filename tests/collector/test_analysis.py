@@ -61,7 +61,7 @@ def test_a_finer_scale_is_read_without_losing_a_call(scale: int, offset: int, co
 
 def test_calls_served_from_a_cache_count_and_weigh_nothing() -> None:
     totals = FunctionTotals(
-        "s", "m:f", 2, 1, 4_000, 1_000, 3_000, 0, (9, [1, 1]), {("cache", "hit", ""): 6, ("cache", "miss", ""): 2}
+        "s", "m:f", 2, 6, 1, 4_000, 1_000, 3_000, 0, (9, [1, 1]), {("cache", "hit", ""): 6, ("cache", "miss", ""): 2}
     )
     found = figures(totals)
     assert (found["call_count"], found["timed_count"], found["exceptions"]) == (8, 2, 1)

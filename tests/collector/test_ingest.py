@@ -36,7 +36,8 @@ def test_what_an_agent_sends_is_counted_exactly(collector: Running) -> None:
             duration("app:slow", {20: 3, 22: 1}, errors=2),
             duration("app:quick", {10: 5}),
             instance=instance,
-            decisions={("app:slow", "cache", "hit"): 6, ("app:slow", "cache", "miss"): 4},
+            decisions={("app:slow", "cache", "hit"): 7, ("app:slow", "cache", "miss"): 3},
+            untimed={"app:slow": 6},
             facts={(wire.DROPPED, "spans"): 2, (wire.OVERHEAD, ""): 0.01},
         )
         assert collector.otlp(wire.METRICS_PATH, sent).status_code == 200
@@ -49,7 +50,7 @@ def test_what_an_agent_sends_is_counted_exactly(collector: Running) -> None:
     assert slow["avg_time"] == pytest.approx(slow["total_time"] / 20)
     assert (slow["min_time"], slow["max_time"]) == pytest.approx((1.5 * 2**20 / 1e9, 1.5 * 2**22 / 1e9))
     assert slow["min_time"] <= slow["p50"] <= slow["p95"] <= slow["p99"] <= slow["max_time"]
-    assert {one["decision"]: one["count"] for one in slow["decisions"]} == {"hit": 12, "miss": 8}
+    assert {one["decision"]: one["count"] for one in slow["decisions"]} == {"hit": 14, "miss": 6}
     assert found["summary"]["total_calls"] == 30
     assert collector.get("/api/status")["dropped"] == {"spans": 4}
 

@@ -13,6 +13,7 @@ from mystic_collector.otlp.spans import read_spans
 from mystic_collector.store.protocol import Store, StoreError
 from mystic_collector.store.records import (
     OVERFLOW,
+    UNTIMED,
     CountPoint,
     Fact,
     FunctionPoint,
@@ -72,6 +73,10 @@ def hits(function: str, count: int) -> CountPoint:
     return CountPoint(function, 1, 5, count, "cache", "hit")
 
 
+def untimed(function: str, count: int) -> CountPoint:
+    return CountPoint(function, 1, 5, count, "", UNTIMED)
+
+
 def calls_of(store: Store, function: str = "m:f") -> int:
     return sum(one.calls for one in store.functions(function=function))
 
@@ -127,9 +132,10 @@ def test_points_repeated_within_one_request_count_once(open_store: Callable[...,
 
 def test_a_function_served_from_the_cache_alone_is_listed(open_store: Callable[..., Store]) -> None:
     store = open_store()
-    store.write([Incoming(process("a"), counts=[hits("m:f", 4)])])
+    store.write([Incoming(process("a"), counts=[hits("m:f", 4), untimed("m:f", 4)])])
     [found] = store.functions()
-    assert (found.function, found.calls, found.decisions) == ("m:f", 0, {("cache", "hit", ""): 4})
+    assert (found.function, found.calls, found.untimed) == ("m:f", 0, 4)
+    assert found.decisions == {("cache", "hit", ""): 4}
 
 
 def test_a_million_names_end_in_one_overflow_name_and_no_call_is_lost(open_store: Callable[..., Store]) -> None:
@@ -157,12 +163,20 @@ def test_figures_of_one_service_do_not_show_in_another(open_store: Callable[...,
 def test_the_history_tells_what_happened_when(open_store: Callable[..., Store], clock: Clock) -> None:
     store = open_store()
     for total in (5, 5, 12):
-        store.write([Incoming(process("a"), functions=[timed("m:f", total)], counts=[hits("m:f", total * 2)])])
+        store.write(
+            [
+                Incoming(
+                    process("a"),
+                    functions=[timed("m:f", total)],
+                    counts=[hits("m:f", total * 2), untimed("m:f", total)],
+                )
+            ]
+        )
         clock.now += 10
     found = store.history("m:f")
-    assert [(one.at, one.seconds, one.calls, one.hits) for one in found] == [
-        (int(NOW), 10, 5, 10),
-        (int(NOW) + 20, 10, 7, 14),
+    assert [(one.at, one.seconds, one.calls, one.hits, one.untimed) for one in found] == [
+        (int(NOW), 10, 5, 10, 5),
+        (int(NOW) + 20, 10, 7, 14, 7),
     ]
     assert [one.calls for one in store.history("m:f", since=NOW + 15)] == [7]
 

@@ -15,11 +15,11 @@ _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 def figures(totals: FunctionTotals) -> dict[str, Any]:
     """Return one function's figures; durations in seconds, moments in Unix seconds.
 
-    ``call_count`` includes calls that were served from a cache. Those are counted and not timed: they weigh in
-    ``avg_time`` as zero, and not in the extremes and quantiles, which describe the ``timed_count`` others.
+    ``call_count`` includes calls that are only counted: most that a cache serves, and those of functions the
+    governor has stepped down. They weigh in ``avg_time`` as zero, and not in the extremes and quantiles, which
+    describe the ``timed_count`` others.
     """
-    hits = cache_hits(totals.decisions)
-    calls = totals.calls + hits
+    calls = totals.calls + totals.untimed
     quantiles = {
         name: quantile(share, totals.buckets, totals.zero, totals.min_ns, totals.max_ns) * _NS
         for name, share in _QUANTILES.items()
@@ -39,11 +39,6 @@ def figures(totals: FunctionTotals) -> dict[str, Any]:
         "processes": totals.instances,
         "decisions": decisions(totals.decisions),
     }
-
-
-def cache_hits(counted: Mapping[tuple[str, str, str], int]) -> int:
-    """Return the calls served from a cache."""
-    return sum(count for (strategy, decision, _), count in counted.items() if (strategy, decision) == ("cache", "hit"))
 
 
 def decisions(counted: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
@@ -87,11 +82,11 @@ def timeline(intervals: Iterable[Interval]) -> list[dict[str, Any]]:
         {
             "at": one.at,
             "seconds": one.seconds,
-            "call_count": one.calls + one.hits,
+            "call_count": one.calls + one.untimed,
             "exceptions": one.errors,
             "cache_hits": one.hits,
             "total_time": one.total_ns * _NS,
-            "avg_time": one.total_ns * _NS / (one.calls + one.hits) if one.calls + one.hits else 0.0,
+            "avg_time": one.total_ns * _NS / (one.calls + one.untimed) if one.calls + one.untimed else 0.0,
             "p95": quantile(0.95, one.buckets, one.zero, 0, 2.0**63) * _NS,
         }
         for one in intervals

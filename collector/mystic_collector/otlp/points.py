@@ -21,9 +21,10 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json
 from mystic_collector.otlp.refused import RefusedError
-from mystic_collector.store.records import LARGEST, CountPoint, Fact, FunctionPoint, Incoming, Point
+from mystic_collector.store.records import ERRORS, LARGEST, UNTIMED, CountPoint, Fact, FunctionPoint, Incoming, Point
 
-_OURS = (wire.DURATION, wire.ERRORS, wire.DECISIONS)
+_COUNTS = {wire.ERRORS: ERRORS, wire.CALLS: UNTIMED, wire.DECISIONS: None}
+_OURS = (wire.DURATION, *_COUNTS)
 _AGENT = "mystic.agent."
 _LONGEST_REASON = 100
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -107,8 +108,9 @@ def _read_metric(metric: Metric, taken: _Taken) -> None:
         taken.each(data.data_points, lambda point: taken.functions.append(_exponential(point)))
     elif metric.name == wire.DURATION and shape == "histogram":
         taken.each(data.data_points, lambda point: taken.functions.append(_explicit(point)))
-    elif metric.name in (wire.ERRORS, wire.DECISIONS) and shape == "sum":
-        taken.each(data.data_points, lambda point: taken.counts.append(_count(point)))
+    elif metric.name in _COUNTS and shape == "sum":
+        decision = _COUNTS[metric.name]
+        taken.each(data.data_points, lambda point: taken.counts.append(_count(point, decision)))
     elif metric.name.startswith(_AGENT) and shape in ("sum", "gauge"):
         taken.each(data.data_points, lambda point: taken.facts.append(_fact(metric.name, point)))
     else:
@@ -208,19 +210,21 @@ def _number(point: NumberDataPoint) -> float:
     return point.as_int if point.WhichOneof("value") == "as_int" else point.as_double
 
 
-def _count(point: NumberDataPoint) -> CountPoint:
+def _count(point: NumberDataPoint, decision: str | None) -> CountPoint:
+    """Read a count; ``decision`` is None when the point's attributes say which it is."""
     value = _number(point)
     if not 0 <= value <= LARGEST:
         raise _UnsoundError(f"a count of {value!r} is impossible")
     _bounded(point.start_time_unix_nano, point.time_unix_nano)
     texts = _texts(point.attributes)
-    return CountPoint(
-        _function(texts),
-        point.start_time_unix_nano,
-        point.time_unix_nano,
-        int(value),
-        *(texts.get(name, "")[:_LONGEST_REASON] for name in (wire.STRATEGY, wire.DECISION, wire.REASON)),
-    )
+    strategy, found, reason = (texts.get(name, "") for name in (wire.STRATEGY, wire.DECISION, wire.REASON))
+    if decision is not None:
+        strategy, found, reason = "", decision, ""
+    elif not strategy:
+        raise _UnsoundError(f"the attribute {wire.STRATEGY} is missing")
+    labels = (strategy[:_LONGEST_REASON], found[:_LONGEST_REASON], reason[:_LONGEST_REASON])
+    times = (point.start_time_unix_nano, point.time_unix_nano)
+    return CountPoint(_function(texts), *times, int(value), *labels)
 
 
 def _fact(metric: str, point: NumberDataPoint) -> Fact:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from mystic_collector.store.buckets import Buckets, add, pack, subtract, unpack
 from mystic_collector.store.names import Names
-from mystic_collector.store.records import CountPoint, FunctionPoint
+from mystic_collector.store.records import ERRORS, UNTIMED, CountPoint, FunctionPoint
 
 WIDTH = 10
 """Seconds of one interval of the history while it is young."""
@@ -24,12 +24,17 @@ on conflict do update set time = excluded.time, calls = excluded.calls, total = 
 _KEEP_COUNT = """
 insert into counts(function, instance, start, label, time, value) values(?, ?, ?, ?, ?, ?)
 on conflict do update set time = excluded.time, value = excluded.value"""
-_KEEP_HISTORY = """
-insert into history(function, service, width, at, calls, errors, hits, total, zero, buckets)
-values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-on conflict do update set calls = calls + excluded.calls, errors = errors + excluded.errors,
-  hits = hits + excluded.hits, total = total + excluded.total, zero = zero + excluded.zero,
-  buckets = add_buckets(buckets, excluded.buckets)"""
+_ADD = ("calls", "untimed", "errors", "hits", "total", "zero")
+INTERVAL = f"function, service, width, at, {', '.join(_ADD)}, buckets"
+"""Columns of the history."""
+
+ADD_INTERVAL = (
+    f" on conflict do update set {', '.join(f'{name} = {name} + excluded.{name}' for name in _ADD)},"
+    " buckets = add_buckets(buckets, excluded.buckets)"
+)
+"""What becomes of an interval that is there already."""
+
+_KEEP_HISTORY = f"insert into intervals({INTERVAL}) values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?){ADD_INTERVAL}"
 
 _Key = tuple[int, int, int]  # function, instance, start
 _Known = tuple[int, int, int, Buckets]  # calls, total, zero, buckets
@@ -40,10 +45,10 @@ _V = TypeVar("_V")
 class _Growth:
     """What grew for one function of one service during one write."""
 
-    __slots__ = ("buckets", "calls", "errors", "hits", "total", "zero")
+    __slots__ = ("buckets", "calls", "errors", "hits", "total", "untimed", "zero")
 
     def __init__(self) -> None:
-        self.calls = self.errors = self.hits = self.total = self.zero = 0
+        self.calls = self.untimed = self.errors = self.hits = self.total = self.zero = 0
         self.buckets: list[Buckets] = []
 
 
@@ -122,7 +127,7 @@ class Figures:
         """Write what grew since the last call into the interval of ``now`` (Unix seconds)."""
         at = now - now % WIDTH
         rows = [
-            (function, service, WIDTH, at, g.calls, g.errors, g.hits, g.total, g.zero, pack(add(g.buckets)))
+            (function, service, WIDTH, at, g.calls, g.untimed, g.errors, g.hits, g.total, g.zero, pack(add(g.buckets)))
             for (function, service), g in self._growth.items()
         ]
         self._connection.executemany(_KEEP_HISTORY, rows)
@@ -141,8 +146,8 @@ class Figures:
 
 def _kind(point: CountPoint) -> str:
     """Return which figure of the history the count belongs to; empty for none."""
-    if not point.strategy and not point.decision:
-        return "errors"
+    if not point.strategy:
+        return {ERRORS: "errors", UNTIMED: "untimed"}.get(point.decision, "")
     return "hits" if (point.strategy, point.decision) == ("cache", "hit") else ""
 
 

@@ -11,6 +11,7 @@ import orjson
 from mystic_collector.store.buckets import unpack
 from mystic_collector.store.records import (
     OVERFLOW,
+    UNTIMED,
     FunctionTotals,
     Interval,
     Sizes,
@@ -29,8 +30,9 @@ from counts c join instances i on i.id = c.instance join functions f on f.id = c
 where (:service = '' or i.service = :service) and (:function = '' or f.name = :function)
 group by i.service, f.name, l.id"""
 _HISTORY = """
-select h.at, max(h.width), sum(h.calls), sum(h.errors), sum(h.hits), sum(h.total), sum(h.zero), sum_buckets(h.buckets)
-from history h join functions f on f.id = h.function
+select h.at, max(h.width), sum(h.calls), sum(h.untimed), sum(h.errors), sum(h.hits), sum(h.total),
+  sum(h.zero), sum_buckets(h.buckets)
+from intervals h join functions f on f.id = h.function
 where f.name = :function and (:service = '' or h.service = :service) and h.at + h.width > :since
 group by h.at order by h.at"""
 _POINTS = """
@@ -45,12 +47,15 @@ def functions(connection: sqlite3.Connection, service: str, function: str) -> li
     wanted = {"service": service, "function": function}
     decisions: dict[tuple[str, str], dict[tuple[str, str, str], int]] = defaultdict(dict)
     errors: dict[tuple[str, str], int] = {}
+    untimed: dict[tuple[str, str], int] = {}
     last: dict[tuple[str, str], int] = {}
     for where, name, strategy, decision, reason, value, time in connection.execute(_COUNTS, wanted):
         key = (where, name)
         last[key] = max(last.get(key, 0), time)
-        if strategy or decision:
+        if strategy:
             decisions[key][strategy, decision, reason] = value
+        elif decision == UNTIMED:
+            untimed[key] = value
         else:
             errors[key] = value
     found = []
@@ -61,6 +66,7 @@ def functions(connection: sqlite3.Connection, service: str, function: str) -> li
                 service=where,
                 function=name,
                 calls=calls,
+                untimed=untimed.pop(key, 0),
                 errors=errors.pop(key, 0),
                 total_ns=total,
                 min_ns=low,
@@ -72,9 +78,15 @@ def functions(connection: sqlite3.Connection, service: str, function: str) -> li
                 last_ns=max(time, last.pop(key, 0)),
             )
         )
-    for key in decisions.keys() | errors.keys():  # counted and never timed, e.g. served from a cache alone
+    for key in decisions.keys() | errors.keys() | untimed.keys():  # counted and never timed
         found.append(
-            FunctionTotals(*key, errors=errors.get(key, 0), decisions=decisions.get(key, {}), last_ns=last[key])
+            FunctionTotals(
+                *key,
+                untimed=untimed.get(key, 0),
+                errors=errors.get(key, 0),
+                decisions=decisions.get(key, {}),
+                last_ns=last[key],
+            )
         )
     return found
 
@@ -82,7 +94,7 @@ def functions(connection: sqlite3.Connection, service: str, function: str) -> li
 def history(connection: sqlite3.Connection, function: str, service: str, since: float) -> list[Interval]:
     """Return intervals with calls."""
     rows = connection.execute(_HISTORY, {"function": function, "service": service, "since": since})
-    return [Interval._make((*row[:7], unpack(row[7]))) for row in rows]
+    return [Interval._make((*row[:8], unpack(row[8]))) for row in rows]
 
 
 def facts(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[tuple[str, str], float]]:

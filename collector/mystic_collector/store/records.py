@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 OVERFLOW = "(other)"
 """The name under which functions are kept once the bound on distinct names is reached."""
 
+ERRORS, UNTIMED = "", "untimed"
+"""Decisions, without a strategy, under which calls that failed and calls that were not timed are counted."""
+
 _POINT_WEIGHT = 500
 
 LARGEST = 2**63 - 1
@@ -103,7 +106,8 @@ class CountPoint(NamedTuple):
     """A cumulative count of one function in one process since ``start_ns``.
 
     Attributes:
-        strategy, decision, reason: of a decision; all empty for errors.
+        strategy, decision, reason: of a decision; the strategy is empty for ERRORS and UNTIMED, which are
+            told apart by ``decision``.
     """
 
     function: str
@@ -171,7 +175,8 @@ class FunctionTotals:
     """One function of one service, summed over all its processes, living and dead.
 
     Attributes:
-        calls: timed calls; cache hits are counted in ``decisions`` and not timed.
+        calls: timed calls.
+        untimed: calls that were counted and not timed.
         buckets: as in FunctionPoint.
         decisions: per (strategy, decision, reason) the count.
         last_ns: Unix nanoseconds of the last report that showed a new call.
@@ -180,6 +185,7 @@ class FunctionTotals:
     service: str
     function: str
     calls: int = 0
+    untimed: int = 0
     errors: int = 0
     total_ns: int = 0
     min_ns: int = 0
@@ -192,11 +198,17 @@ class FunctionTotals:
 
 
 class Interval(NamedTuple):
-    """What happened to one function between ``at`` and ``at + seconds`` (Unix seconds), over all processes."""
+    """What happened to one function between ``at`` and ``at + seconds`` (Unix seconds), over all processes.
+
+    Attributes:
+        calls, untimed: as in FunctionTotals.
+        hits: calls served from a cache; they are among the two.
+    """
 
     at: int
     seconds: int
     calls: int
+    untimed: int
     errors: int
     hits: int
     total_ns: int

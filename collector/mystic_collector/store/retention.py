@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from mystic_collector.store import segments
-from mystic_collector.store.figures import WIDTH
+from mystic_collector.store.figures import ADD_INTERVAL, INTERVAL, WIDTH
 from mystic_collector.store.queries import used_bytes
 
 WIDE = 300
@@ -35,7 +35,7 @@ def drop_old(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
     if oldest and oldest[0] < before:
         sql = "delete from points where id in (select id from points where received < ? order by id limit ?)"
         removed += connection.execute(sql, (before, _MOST_ROWS)).rowcount
-    removed += connection.execute("delete from history where at + width < ?", (before,)).rowcount
+    removed += connection.execute("delete from intervals where at + width < ?", (before,)).rowcount
     return removed
 
 
@@ -57,16 +57,14 @@ def drop_excess(connection: sqlite3.Connection, limits: Limits, now: float) -> i
 def widen_history(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
     """Join intervals older than an hour into wider ones."""
     before = (int(now) - _YOUNG) // WIDE * WIDE
-    sql = """
-        insert into history(function, service, width, at, calls, errors, hits, total, zero, buckets)
-        select function, service, :wide, at / :wide * :wide, sum(calls), sum(errors), sum(hits), sum(total), sum(zero),
-          sum_buckets(buckets)
-        from history where width = :width and at < :before group by function, service, at / :wide
-        on conflict do update set calls = calls + excluded.calls, errors = errors + excluded.errors,
-          hits = hits + excluded.hits, total = total + excluded.total, zero = zero + excluded.zero,
-          buckets = add_buckets(buckets, excluded.buckets)"""
+    sql = f"""
+        insert into intervals({INTERVAL})
+        select function, service, :wide, at / :wide * :wide, sum(calls), sum(untimed), sum(errors), sum(hits),
+          sum(total), sum(zero), sum_buckets(buckets)
+        from intervals where width = :width and at < :before group by function, service, at / :wide
+        {ADD_INTERVAL}"""  # noqa: S608 - constants
     connection.execute(sql, {"wide": WIDE, "width": WIDTH, "before": before})
-    return connection.execute("delete from history where width = ? and at < ?", (WIDTH, before)).rowcount
+    return connection.execute("delete from intervals where width = ? and at < ?", (WIDTH, before)).rowcount
 
 
 def fold_the_dead(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
