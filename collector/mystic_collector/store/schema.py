@@ -29,7 +29,8 @@ create table if not exists counts(
 create table if not exists intervals(
   function integer not null, service text not null, width integer not null, at integer not null,
   calls integer not null, untimed integer not null, errors integer not null, hits integer not null,
-  total integer not null, zero integer not null, buckets text not null, primary key(function, service, width, at)) without rowid;
+  total integer not null, zero integer not null, buckets text not null,
+  primary key(function, service, width, at)) without rowid;
 create table if not exists facts(
   instance integer not null, metric text not null, kind text not null, time integer not null, value real not null,
   primary key(instance, metric, kind)) without rowid;
