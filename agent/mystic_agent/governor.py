@@ -15,6 +15,7 @@ from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.templates import COUNT as COUNTING
 from mystic_agent.observe.templates import OBSERVE as OBSERVING
 from mystic_agent.observe.trace import Tracer
+from mystic_agent.plan import observing
 
 CALIBRATION_CALLS = 2000
 CALIBRATION_ROUNDS = 5
@@ -42,7 +43,7 @@ def measure() -> Cost:
     def hooked(template: str) -> FunctionType:
         function = FunctionType(bare.__code__, {}, "bare")
         original = trampoline.original(function, function.__code__)
-        constants = {"P": tracer.pulse, "M": Meter("mystic:cost", tracer), "N": perf_counter_ns, "O": original}
+        constants = {**observing(Meter("mystic:cost", tracer), tracer), "O": original}
         function.__code__ = trampoline.build(template, function.__code__, constants)
         return function
 

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from mystic_agent.observe.meter import Meter
+from mystic_agent.observe.span import place_now
 
 MOST_REFERENCES = 50
 
@@ -43,18 +44,14 @@ class Native:
         now, pulse = perf_counter_ns, meter.tracer.pulse
 
         def observed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-            started = pulse.sync()
+            place, span = pulse.enter(meter, place_now.get()) if pulse.live else (None, None)
+            started = now()
             try:
                 result = wrapped(*args, **kwargs)
             except BaseException as error:
-                meter.fail(started, error)
+                meter.fail(started, error, place, span)
                 raise
-            elapsed = now() - started
-            h = meter.h
-            if not h[65] <= elapsed <= h[66]:
-                elapsed = meter.note(elapsed)
-            h[elapsed.bit_length()] += 1
-            h[64] += elapsed
+            meter.succeed(now() - started, place, span)
             return result
 
         self._wrapper = FunctionWrapper(self.original, observed)

@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.strategy import StrategySpec
 from mystic_agent.observe.meter import Meter
-from mystic_agent.observe.templates import COUNT, OBSERVE, apart
+from mystic_agent.observe.span import place_now
+from mystic_agent.observe.templates import COUNT, OBSERVE, apart, hit
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.strategies import Stage, Strategy, Subject, known
 from mystic_agent.strategies.cache import Cached, stage
 from mystic_agent.swap import Hook
-
-_CLOCK = {"function": "sync", "coroutine": "coroutine"}
 
 
 class Plan(NamedTuple):
@@ -93,11 +92,10 @@ def compose(
     constants: dict[str, Any] = {
         **observing(subject.meter, subject.tracer),
         "O": following,
-        "I": _thread.get_ident,
         "A": _Threads(agent),
     }
-    if front is not None and front.fast and not (counting and not specs):
-        body = lookup(front, subject) + body.replace(f"_mystic_t = $P.{_CLOCK[subject.kind]}()\n", "", 1)
+    if front is not None and front.fast:
+        body = hit([f"p{i}" for i in front.keyed]) + body
         constants |= {"K": front.memory, "T": type, "H": subject.meter.cell("cache", "hit", untimed=True)}
     if shared_with_agent:
         body = apart(subject.kind, body)
@@ -106,27 +104,7 @@ def compose(
 
 def observing(meter: Meter, tracer: Tracer) -> dict[str, Any]:
     """Return the constants of a body that only observes, but for ``$O``."""
-    return {"P": tracer.pulse, "M": meter, "N": perf_counter_ns}
-
-
-def lookup(front: Cached, subject: Subject) -> str:
-    """Return the source that serves a hit straight from the trampoline, in front of an observing body.
-
-    A sampled call's start lies in the far future, so every entry looks expired to it and the call takes
-    the long way, which gives it a span.
-    """
-    names = [f"p{i}" for i in front.keyed]
-    kinds = f"$T({names[0]})" if len(names) == 1 else "(" + ", ".join(f"$T({name})" for name in names) + ")"
-    values = names[0] if len(names) == 1 else f"({', '.join(names)})"
-    return f"""
-_mystic_t = $P.{_CLOCK[subject.kind]}()
-_mystic_k = $K.kinds.get({kinds})
-if _mystic_k is not None:
-    _mystic_k = _mystic_k.get({values})
-    if _mystic_k is not None and _mystic_k[0] > _mystic_t:
-        $M.h[$H] += 1
-        return _mystic_k[1]
-"""
+    return {"P": tracer.pulse, "M": meter, "N": perf_counter_ns, "G": place_now.get, "I": _thread.get_ident}
 
 
 class _Threads:

@@ -6,14 +6,15 @@ import _thread
 from time import perf_counter_ns
 
 from mystic_agent.contract import wire
-from mystic_agent.guard import FAULTS, guard
-from mystic_agent.observe.trace import ELAPSED, METER, PARENT, SAMPLED, TRACE, Tracer, place_now
+from mystic_agent.guard import guard
+from mystic_agent.observe.span import ELAPSED, PARENT, TRACE, Place, Span, rare
+from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Count, Reading
 from mystic_agent.redact import describe
 
 BUCKETS = 64
 TOTAL, LOWEST, HIGHEST, ERRORS, CALLS = 64, 65, 66, 67, 68
-_NEVER = 1 << 61  # above every duration, below SAMPLED
+_NEVER = 1 << 61  # above every duration
 MOST_DECISIONS = 64
 _CONTROL_FLOW = (StopIteration, StopAsyncIteration)
 
@@ -66,82 +67,59 @@ class Meter:
                 self.h.append(0)
             return index
 
-    def note(self, elapsed: int) -> int:
-        """Take a duration outside the known extremes; return the true duration in ns.
-
-        A sampled call arrives here too, because its start was moved by SAMPLED; what is done for it stands
-        here without a further call, because it is done for every call of a sampled trace.
-        """
-        try:
-            if elapsed < 0:
-                elapsed += SAMPLED
-                place = place_now.get()
-                span = place.current if place is not None else None
-                if span is not None:  # None when a context was swapped under us, as greenlets do
-                    parent = place.current = span[PARENT]  # type: ignore[union-attr]
-                    span[METER] = self
-                    span[ELAPSED] = elapsed
-                    trace = span[TRACE]
-                    trace.ended(span)
-                    if parent is None:
-                        trace.tracer.finish(trace)
-                h = self.h
-                if h[LOWEST] <= elapsed <= h[HIGHEST]:
-                    return elapsed
-                self._extreme(elapsed)
-            else:
-                self._extreme(elapsed)
-                self.tracer.consider(self, elapsed, None)
-        except FAULTS as error:
-            guard.note("observe", error)
-        return elapsed if elapsed >= 0 else 0
-
-    def fail(self, started: int, error: BaseException) -> None:
-        """Take a call that ended in ``error``; it counts as an error only when it is an Exception."""
-        guard.run("observe", self._fail, None, perf_counter_ns() - started, error)
-
-    def _fail(self, elapsed: int, error: BaseException) -> None:
-        told = _told(error)
-        if elapsed < 0:
-            self.tracer.fail(elapsed, told)
-            elapsed = self.note(elapsed)
-        elif told is not None:
-            self.tracer.consider(self, elapsed, told)
-        self.count(elapsed, told is not None)
-
-    def note_async(self, elapsed: int) -> int:
-        """As :meth:`note`, for a coroutine, which owns a place in its task's context."""
-        if elapsed >= 0:
-            return self.note(elapsed)
-        elapsed += SAMPLED
-        guard.run("observe", self.tracer.end_async, None, self, elapsed, None)
+    def note(self, elapsed: int, span: Span | None) -> None:
+        """Take a duration outside the extremes known in this interval."""
         self._extreme(elapsed)
-        return elapsed
+        if span is None:
+            guard.run("observe", self.tracer.consider, None, self, elapsed, None)
+        else:
+            self.seen = True
 
-    def fail_async(self, started: int, error: BaseException) -> None:
-        """As :meth:`fail`, for a coroutine."""
-        elapsed = perf_counter_ns() - started
-        if elapsed >= 0:
-            guard.run("observe", self._fail, None, elapsed, error)
-            return
-        told = guard.run("observe", _told, None, error)
-        guard.run("observe", self.tracer.end_async, None, self, elapsed + SAMPLED, told)
-        self.count(elapsed + SAMPLED, told is not None)
+    def fail(self, started: int, error: BaseException, place: Place | None, span: Span | None) -> None:
+        """Take a synchronous call that ended in ``error``; it is an error only when it is an Exception."""
+        guard.run("observe", self._fail, None, perf_counter_ns() - started, error, place, span)
 
-    def close(self, started: int) -> None:
-        """Take the normal end of a generator that began at ``started``."""
-        self._close(started, None)
-
-    def close_error(self, started: int, error: BaseException) -> None:
-        """Take the end of a generator by ``error``; being closed early (GeneratorExit) is no error."""
-        self._close(started, guard.run("observe", _told, None, error))
-
-    def _close(self, started: int, told: tuple[str, str] | None) -> None:
-        elapsed = perf_counter_ns() - started
-        if elapsed < 0:
-            elapsed += SAMPLED
-            guard.run("observe", self.tracer.end_generator, None, self, started, elapsed, told)
+    def _fail(self, elapsed: int, error: BaseException, place: Place | None, span: Span | None) -> None:
+        told = _told(error)
         self.count(elapsed, told is not None)
+        if span is None and told is not None:
+            self.tracer.consider(self, elapsed, told)
+        elif span is not None and told is not None:
+            rare(span).error = told
+        self._end(elapsed, place, span)
+
+    def succeed(self, elapsed: int, place: Place | None, span: Span | None) -> None:
+        """Take a synchronous call that returned; trampolines do the same inline."""
+        self.count(elapsed, False)
+        guard.run("observe", self._end, None, elapsed, place, span)
+
+    def _end(self, elapsed: int, place: Place | None, span: Span | None) -> None:
+        if span is None or place is None:
+            return
+        span[ELAPSED] = elapsed
+        place.current = span[PARENT]
+        span[TRACE].ended(span)
+        if span[PARENT] is None:
+            self.tracer.finish(span[TRACE])
+
+    def close(self, started: int, span: Span | None) -> None:
+        """Take the normal end of a generator that began at ``started``."""
+        self._close(perf_counter_ns() - started, span, None)
+
+    def close_error(self, started: int, span: Span | None, error: BaseException) -> None:
+        """Take the end of a coroutine or generator by ``error``; being closed early or cancelled is no error."""
+        elapsed = perf_counter_ns() - started
+        told = guard.run("observe", _told, None, error)
+        self._close(elapsed, span, told)
+        if span is None and told is not None:
+            guard.run("observe", self.tracer.consider, None, self, elapsed, told)
+
+    def _close(self, elapsed: int, span: Span | None, told: tuple[str, str] | None) -> None:
+        self.count(elapsed, told is not None)
+        if span is not None:
+            if told is not None:
+                rare(span).error = told
+            self.tracer.pulse.leave(span, elapsed)
 
     def count(self, elapsed: int, failed: bool) -> None:
         """Add one call of ``elapsed`` ns."""

@@ -1,14 +1,8 @@
-"""Sampled traces: who is whose parent, and when a trace begins and ends.
+"""Sampled traces: which calls become spans, and when a trace begins and ends.
 
-Nothing here runs for an ordinary call. ``Tracer.pulse`` holds the clock that trampolines read; while
-no trace is wanted it is ``time.perf_counter_ns`` itself. While one is wanted or running it is a
-function that decides, and marks a sampled call by moving its start SAMPLED into the future: the
-duration comes out negative, is outside the known extremes, and so takes the slow exit by itself.
-
-Parents: each context (task, thread) that is inside a sampled trace has a Place in a context variable.
-Synchronous calls nest strictly inside a thread, so they push and pop on the Place, which is much
-cheaper than setting the variable. Coroutines interleave, so each sampled one sets a Place of its own.
-A Place met in another thread than its own (a copied context, as executors make) is replaced there.
+For an ordinary call none of this runs: trampolines look at ``Pulse.live``, which is False while no trace is wanted
+or running. A call inside a sampled trace is recorded by its trampoline itself (see ``templates``); what is left for
+the functions here is to begin a trace, to follow it into coroutines, generators and other threads, and to end it.
 """
 
 from __future__ import annotations
@@ -17,91 +11,68 @@ import os
 import sys
 from _thread import RLock, get_ident
 from collections import deque
-from contextvars import ContextVar
 from time import perf_counter_ns, time_ns
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mystic_agent.guard import guard
 from mystic_agent.observe import foreign
-from mystic_agent.records import Attribute, SpanRecord
+from mystic_agent.observe.span import (
+    ELAPSED,
+    METER,
+    OUTSIDE,
+    PARENT,
+    RARE,
+    START,
+    TRACE,
+    Place,
+    Span,
+    Trace,
+    place_now,
+    rare,
+    span_id,
+)
+from mystic_agent.records import SpanRecord
 from mystic_agent.trampoline import ASYNC_GENERATOR, GENERATOR, MARK
 
 if TYPE_CHECKING:
     from mystic_agent.observe.meter import Meter
 
-SAMPLED = 1 << 62
-SPANS_PER_TRACE = 2000
 LONGEST_NS = 10 * 10**9
 YOUNG_NS = 10**9
 DEEPEST = 200
-
-# A span while it runs, a list because nothing is cheaper to make:
-# [parent span, start, meter, elapsed, the application's own span around it, trace, what is rare]
-PARENT, START, METER, ELAPSED, OUTSIDE, TRACE, RARE = range(7)
-Span = list[Any]
-
-place_now: ContextVar[Place | None] = ContextVar("mystic_place", default=None)
-"""Where the running code is; None outside of every sampled trace."""
-
-
-class Rare:
-    """What few spans have.
-
-    Attributes:
-        id: given when somebody first needs it.
-        error: (type, message), redacted.
-        attributes: redacted.
-        before: the Place that a coroutine's own Place stands in for.
-    """
-
-    __slots__ = ("attributes", "before", "error", "id")
-
-    def __init__(self) -> None:
-        self.id = b""
-        self.error: tuple[str, str] | None = None
-        self.attributes: tuple[Attribute, ...] = ()
-        self.before: Place | None = None
-
-
-def rare(span: Span) -> Rare:
-    """Return the Rare of ``span``, made when there is none."""
-    if span[RARE] is None:
-        span[RARE] = Rare()
-    return span[RARE]  # type: ignore[no-any-return]
+SINGLES_PER_TICK = 50
+_NOTHING: tuple[None, None] = (None, None)
 
 
 class Pulse:
-    """The clocks that every trampoline reads; shared, so that one assignment switches the process."""
+    """What every trampoline looks at: is any trace wanted or running? Shared, so that one assignment switches all."""
 
-    __slots__ = ("coroutine", "generator", "sync")
+    __slots__ = ("live", "tracer")
 
-    def __init__(self) -> None:
-        self.sync = self.coroutine = self.generator = perf_counter_ns
-
-
-class Trace:
-    """One sampled trace: its id, its budget of spans, and where those that end are kept."""
-
-    __slots__ = ("ended", "id", "left", "open", "started", "tracer")
-
-    def __init__(self, trace_id: bytes, started: int, tracer: Tracer) -> None:
-        self.id = trace_id
+    def __init__(self, tracer: Tracer) -> None:
+        self.live = False
         self.tracer = tracer
-        self.ended = tracer.ended.append
-        self.left = SPANS_PER_TRACE
-        self.open = True
-        self.started = started
 
+    def enter(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
+        """Begin a synchronous span that the trampoline could not begin itself; (None, None) when there is none."""
+        return guard.run("observe", self.tracer.enter, _NOTHING, meter, place)
 
-class Place:
-    """Where one thread of one context is: the running span, if any, and its trace."""
+    def enter_coroutine(self, meter: Meter) -> Span | None:
+        """Begin the span of a coroutine, with a Place of its own in the task's context."""
+        return guard.run("observe", self.tracer.enter_coroutine, None, meter)
 
-    __slots__ = ("current", "thread", "trace")
+    def enter_generator(self, meter: Meter) -> Span | None:
+        """Begin the span of a generator, which never becomes current: its consumer runs between its steps."""
+        return guard.run("observe", self.tracer.enter_generator, None, meter)
 
-    def __init__(self, current: Span | None, trace: Trace, thread: int) -> None:
-        self.current = current
-        self.trace = trace
-        self.thread = thread
+    def leave(self, span: Span, elapsed: int) -> None:
+        """End the span of a coroutine or generator."""
+        guard.run("observe", self.tracer.leave, None, span, elapsed)
+
+    def finish(self, trace: Trace) -> None:
+        """End a trace whose root has ended."""
+        guard.run("observe", self.tracer.finish, None, trace)
 
 
 class Tracer:
@@ -109,34 +80,31 @@ class Tracer:
 
     Args:
         per_second: traces begun per second; ``inf`` for every root call, 0 for none.
-        queue: spans kept between two collections at most; more are dropped and counted.
+        queue: spans kept between two collections at most; traces that would begin beyond are dropped and counted.
     """
 
     def __init__(self, per_second: float = 5.0, queue: int = 20_000) -> None:
-        self.pulse = Pulse()
+        self.pulse = Pulse(self)
         self.dropped = 0
+        self.ended: deque[Span] = deque()
         self._per_second = per_second
         self._queue = queue
-        self.ended: deque[Span] = deque()
         self._singles: deque[SpanRecord] = deque(maxlen=500)
-        self._single_budget = 50
+        self._single_budget = SINGLES_PER_TICK
         self._wanted: float = 0.0
         self._traces: set[Trace] = set()
-        self._generators: dict[int, Span] = {}
         self._lock = RLock()
         self._offset = time_ns() - perf_counter_ns()
-        self._bind()
+        self._joined = False
 
     # -- switching ---------------------------------------------------------------------------------
 
     def arm(self, seconds: float) -> None:
         """Allow the traces of the next ``seconds``; called by the agent's thread at every tick."""
         with self._lock:
-            self._single_budget = 50
+            self._single_budget = SINGLES_PER_TICK
             self._offset = time_ns() - perf_counter_ns()
-            if not self._joined and "opentelemetry.trace" in sys.modules:
-                self._bind()
-                self.pulse.sync = perf_counter_ns  # _switch puts the new clock in
+            self._joined = "opentelemetry.trace" in sys.modules
             if self._per_second == float("inf"):
                 self._wanted = self._per_second
             else:
@@ -155,138 +123,96 @@ class Tracer:
             self._switch()
 
     def _switch(self) -> None:
-        live = (self._wanted >= 1 or self._traces) and self._per_second > 0
-        pulse = self.pulse
-        if live and pulse.sync is perf_counter_ns:
-            pulse.sync, pulse.coroutine, pulse.generator = self._clock, self._clock_async, self._clock_generator
-        elif not live:
-            pulse.sync = pulse.coroutine = pulse.generator = perf_counter_ns
+        self.pulse.live = bool(self._per_second > 0 and (self._wanted >= 1 or self._traces))
 
     def _close(self, trace: Trace) -> None:
         trace.open = False
         trace.left = 0
         self._traces.discard(trace)
 
-    # -- the clocks of a live process --------------------------------------------------------------
-
-    def _bind(self) -> None:
-        """Make the synchronous clock a closure over locals: it runs for every call of a sampled trace."""
-        get, put, ident, now, begin, shift = (
-            place_now.get,
-            place_now.set,
-            get_ident,
-            perf_counter_ns,
-            self._begin,
-            SAMPLED,
-        )
-        self._joined = "opentelemetry.trace" in sys.modules
-        outside = foreign.current if self._joined else None
-
-        def clock() -> int:
-            place = get()
-            if place is None:
-                return begin(False)
-            trace = place.trace
-            if trace.left <= 0:
-                return now() if trace.open else begin(False)
-            if place.thread != ident():
-                place = Place(place.current, trace, ident())
-                put(place)
-            trace.left -= 1
-            started = now()
-            place.current = [place.current, started, None, 0, outside() if outside is not None else None, trace, None]
-            return started + shift
-
-        self._clock = clock
-
-    def _clock_async(self) -> int:
-        place = place_now.get()
-        if place is None:
-            return self._begin(True)
-        trace = place.trace
-        if trace.left <= 0:
-            return perf_counter_ns() if trace.open else self._begin(True)
-        return self._enter(place.current, trace, foreign.current(), place)
-
-    def _enter(self, parent: Span | None, trace: Trace, outside: foreign.Outside | None, before: Place | None) -> int:
-        """Make a new span current in a Place of its own."""
-        trace.left -= 1
-        started = perf_counter_ns()
-        span: Span = [parent, started, None, 0, outside, trace, None]
-        if before is not None:
-            rare(span).before = before
-        place_now.set(Place(span, trace, get_ident()))
-        return started + SAMPLED
-
-    def _clock_generator(self) -> int:
-        """A generator never becomes current: its consumer runs between its steps, in the same context."""
-        place = place_now.get()
-        started = perf_counter_ns()
-        if place is None or place.trace.left <= 0:
-            return started
-        place.trace.left -= 1
-        with self._lock:
-            while started in self._generators:
-                started += 1
-            self._generators[started] = [place.current, started, None, 0, foreign.current(), place.trace, None]
-        return started + SAMPLED
-
-    def _begin(self, coroutine: bool) -> int:
-        """Begin a trace here when one is wanted and no hijacked function is calling us."""
-        if self._wanted < 1 or _has_young_caller(sys._getframe(2).f_back):
-            return perf_counter_ns()
-        with self._lock:
-            if self._wanted < 1:
-                return perf_counter_ns()
-            self._wanted -= 1
-            if len(self.ended) >= self._queue:
-                self.dropped += 1
-                return perf_counter_ns()
-            outside = foreign.current()
-            trace = Trace(outside[0] if outside else os.urandom(16), perf_counter_ns(), self)
-            self._traces.add(trace)
-        return self._enter(None, trace, outside, place_now.get() if coroutine else None)
-
-    # -- ends --------------------------------------------------------------------------------------
-
-    def fail(self, elapsed: int, error: tuple[str, str] | None) -> Span | None:
-        """Note an error on the running span of this context, before it is ended."""
-        place = place_now.get()
-        span = place.current if place is not None else None
-        if span is not None and error is not None:
-            rare(span).error = error
-        return span
-
-    def end_async(self, meter: Meter, elapsed: int, error: tuple[str, str] | None) -> None:
-        """End the running coroutine span, when this context is still the one it began in."""
-        place = place_now.get()
-        span = place.current if place is not None else None
-        if span is None or abs(perf_counter_ns() - span[START] - elapsed) > YOUNG_NS:
-            return
-        extra = rare(span)
-        extra.error = error
-        place_now.set(extra.before)
-        extra.before = None
-        span[METER], span[ELAPSED] = meter, elapsed
-        span[TRACE].ended(span)
-        if span[PARENT] is None:
-            self.finish(span[TRACE])
-
-    def end_generator(self, meter: Meter, started: int, elapsed: int, error: tuple[str, str] | None) -> None:
-        """End the span of the generator that began at ``started``."""
-        with self._lock:
-            span = self._generators.pop(started - SAMPLED, None)
-        if span is not None:
-            if error is not None:
-                rare(span).error = error
-            span[METER], span[ELAPSED] = meter, elapsed
-            span[TRACE].ended(span)
-
     def finish(self, trace: Trace) -> None:
         """End a trace whose root has ended; calls that outlive it are no longer part of it."""
         with self._lock:
             self._close(trace)
             self._switch()
+
+    # -- begins ------------------------------------------------------------------------------------
+
+    def enter(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
+        """See :meth:`Pulse.enter`."""
+        if place is None or not place.trace.open:
+            return self._begin(meter, None, 3)
+        trace = place.trace
+        if trace.left <= 0:
+            return _NOTHING
+        if place.owner != get_ident():
+            place = Place(place.current, trace, get_ident(), quick=not self._joined)
+            place_now.set(place)
+        trace.left -= 1
+        outside = foreign.current() if self._joined else None
+        span = place.current = [place.current, meter, outside, trace, None, 0, perf_counter_ns()]
+        return place, span
+
+    def enter_coroutine(self, meter: Meter) -> Span | None:
+        """See :meth:`Pulse.enter_coroutine`."""
+        place = place_now.get()
+        if place is None or not place.trace.open:
+            return self._begin(meter, place, 3)[1]
+        if place.trace.left <= 0:
+            return None
+        outside = foreign.current() if self._joined else None
+        return self._own(meter, place.current, place.trace, outside, place)[1]
+
+    def enter_generator(self, meter: Meter) -> Span | None:
+        """See :meth:`Pulse.enter_generator`."""
+        place = place_now.get()
+        if place is None or place.trace.left <= 0:
+            return None
+        place.trace.left -= 1
+        outside = foreign.current() if self._joined else None
+        return [place.current, meter, outside, place.trace, None, 0, perf_counter_ns()]
+
+    def _own(
+        self, meter: Meter, parent: Span | None, trace: Trace, outside: foreign.Outside | None, before: Place | None
+    ) -> tuple[Place, Span]:
+        """Make a new span current in a Place of its own."""
+        trace.left -= 1
+        span: Span = [parent, meter, outside, trace, None, 0, perf_counter_ns()]
+        if before is not None:
+            rare(span).before = before
+        place = Place(span, trace, get_ident(), quick=not self._joined)
+        place_now.set(place)
+        return place, span
+
+    def _begin(self, meter: Meter, before: Place | None, depth: int) -> tuple[Place | None, Span | None]:
+        """Begin a trace here when one is wanted and no hijacked function is calling us."""
+        if self._wanted < 1 or _has_young_caller(sys._getframe(depth + 2)):
+            return _NOTHING
+        with self._lock:
+            if self._wanted < 1:
+                return _NOTHING
+            self._wanted -= 1
+            if len(self.ended) >= self._queue:
+                self.dropped += 1
+                return _NOTHING
+            outside = foreign.current()
+            trace = Trace(outside[0] if outside else os.urandom(16), perf_counter_ns(), self.ended.append)
+            self._traces.add(trace)
+        return self._own(meter, None, trace, outside, before)
+
+    # -- ends --------------------------------------------------------------------------------------
+
+    def leave(self, span: Span, elapsed: int) -> None:
+        """See :meth:`Pulse.leave`."""
+        place = place_now.get()
+        if place is not None and place.current is span:  # not so for generators, and after a change of context
+            place_now.set(span[RARE].before if span[RARE] is not None else None)
+        if span[RARE] is not None:
+            span[RARE].before = None
+        span[ELAPSED] = elapsed
+        span[TRACE].ended(span)
+        if span[PARENT] is None:
+            self.finish(span[TRACE])
 
     def consider(self, meter: Meter, elapsed: int, error: tuple[str, str] | None) -> None:
         """Keep an unsampled call all the same: the first of its kind, an error, or a new slowest of over 1 ms."""
@@ -296,13 +222,9 @@ class Tracer:
         if self._per_second <= 0 or self._single_budget <= 0:
             return
         self._single_budget -= 1
-        outside = foreign.current()
-        end = perf_counter_ns()
-        trace_id, parent = outside or (os.urandom(16), b"")
-        start = end - elapsed + self._offset
-        self._singles.append(
-            SpanRecord(meter.function, trace_id, os.urandom(8), parent, start, start + elapsed, error, ())
-        )
+        trace_id, parent = foreign.current() or (os.urandom(16), b"")
+        end = perf_counter_ns() + self._offset
+        self._singles.append(SpanRecord(meter.function, trace_id, os.urandom(8), parent, end - elapsed, end, error, ()))
 
     def annotate(self, key: str, value: str | int | float | bool) -> None:
         """Give the running span of this context, if any, a further attribute (already redacted and bounded)."""
@@ -331,12 +253,12 @@ class Tracer:
     def _record(self, span: Span) -> SpanRecord:
         outside, parent, trace, extra = span[OUTSIDE], span[PARENT], span[TRACE], rare(span)
         nearer = outside is not None and outside[0] == trace.id and (parent is None or outside != parent[OUTSIDE])
-        parent_id = outside[1] if nearer else _id(parent) if parent is not None else b""
+        parent_id = outside[1] if nearer else span_id(parent) if parent is not None else b""
         start = span[START] + self._offset
         return SpanRecord(
             span[METER].function,
             trace.id,
-            _id(span),
+            span_id(span),
             parent_id,
             start,
             start + span[ELAPSED],
@@ -349,18 +271,10 @@ class Tracer:
         self._lock = RLock()
         for trace in tuple(self._traces):
             self._close(trace)
-        self._generators.clear()
-        self.ended.clear()
+        self.ended = deque()
         self._singles.clear()
         self._wanted = 0.0
         self._switch()
-
-
-def _id(span: Span) -> bytes:
-    extra = rare(span)
-    if not extra.id:
-        extra.id = os.urandom(8)
-    return extra.id
 
 
 def _has_young_caller(frame: FrameType | None) -> bool:
