@@ -13,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from mystic_agent.otlp import encode_resource, encode_spans
+
 from bench import encode
 from bench.figure import Figure, Target
 from bench.process import BESIDE, MEASURED, Served, pinned, serving
@@ -62,10 +64,10 @@ def _round(packed: bool) -> dict[str, float]:
 
 def _write(path: Path, packed: bool) -> None:
     """Write the bodies one after another, each behind its length; every batch has traces of its own."""
-    resource = encode.encode_resource(encode.RESOURCE)
+    resource = encode_resource(encode.RESOURCE)
     with path.open("wb") as out:
         for _ in range(BATCHES):
-            body = encode.encode_spans(resource, encode.records())
+            body = encode_spans(resource, encode.records())
             body = gzip.compress(body, 1) if packed else body
             out.write(len(body).to_bytes(4, "big") + body)
 
