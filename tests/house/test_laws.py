@@ -18,7 +18,6 @@ LONGEST_TEST_FILE, LONGEST_TEST_FUNCTION = 450, 80
 # Longer than the rest, with the reason.
 LONG = {
     "agent/mystic_agent/attachments.py": "one lock and one table; what reads and writes them stands together",
-    "agent/mystic_agent/observe/trace.py": "the life of a span, whose parts share one list layout and its constants",
 }
 TEXTS = (".py", ".md", ".toml", ".txt", ".pth", ".yml", ".yaml", ".json", ".svg", "")
 FOLDERS = (*SOURCES, "tests", "docs", ".ci")
