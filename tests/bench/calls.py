@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from statistics import median
+from typing import NamedTuple
 
 from bench import own, peers
 from bench.figure import Figure, Target
@@ -38,29 +39,44 @@ def figures() -> list[Figure]:
     turns = [{side: _in_child(side) for side in ROUNDS} for _ in range(TURNS)]
     found: list[Figure] = []
     for kind in KINDS:
-        added = _added([turn["own"][kind] for turn in turns])
-        others = _added([turn["peers"][kind] for turn in turns])
+        ours, theirs = ([Added.over_bare(turn[side][kind]) for turn in turns] for side in ("own", "peers"))
         bare = median(turn["own"][kind][BARE] for turn in turns)
-        found += _judged(kind, bare, added, {k: v for k, v in others.items() if k not in added})
+        found += _judged(kind, bare, ours, theirs)
     return found
 
 
-def _added(turns: list[dict[str, float]]) -> dict[str, float]:
-    return {name: median(turn[name] - turn[BARE] for turn in turns) for name in turns[0] if name != BARE}
+class Added(NamedTuple):
+    """What one child process measured.
+
+    Attributes:
+        ns: nanoseconds added over bare, by variant.
+        closures: the same as a multiple of what the closure wrapper added in the same process, since the
+            machine does not run equally fast in every one.
+    """
+
+    ns: dict[str, float]
+    closures: dict[str, float]
+
+    @classmethod
+    def over_bare(cls, measured: dict[str, float]) -> Added:
+        """Return what ``measured`` (ns per call) adds."""
+        ns = {name: value - measured[BARE] for name, value in measured.items() if name != BARE}
+        return cls(ns, {name: value / ns[CLOSURE] for name, value in ns.items()})
 
 
-def _judged(kind: str, bare: float, added: dict[str, float], others: dict[str, float]) -> list[Figure]:
-    title, base = TITLES[kind], added[CLOSURE]
+def _judged(kind: str, bare: float, ours: list[Added], theirs: list[Added]) -> list[Figure]:
+    title = TITLES[kind]
     found = [Figure(title, BARE, bare, "ns", note="itself")]
-    for name, value in (added | others).items():
-        found.append(Figure(title, name, value, "ns", TARGETS.get(name), value / base, "× closure"))
-    span = others[peers.OTEL_SPAN]
+    ratios: dict[str, float] = {}
+    for turns in (ours, theirs):
+        for name in turns[0].ns:
+            if name not in ratios:
+                value = median(turn.ns[name] for turn in turns)
+                ratios[name] = median(turn.closures[name] for turn in turns)
+                found.append(Figure(title, name, value, "ns", TARGETS.get(name), ratios[name], "× closure"))
     for name in (own.METRICS, own.SPAN):
-        found.append(
-            Figure(
-                title, f"{name}, against {peers.OTEL_SPAN}", added[name], "ns", CHEAPER, span / added[name], "× cheaper"
-            )
-        )
+        value, cheaper = median(turn.ns[name] for turn in ours), ratios[peers.OTEL_SPAN] / ratios[name]
+        found.append(Figure(title, f"{name}, against {peers.OTEL_SPAN}", value, "ns", CHEAPER, cheaper, "× cheaper"))
     return found
 
 
