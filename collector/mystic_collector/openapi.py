@@ -97,6 +97,18 @@ _FUNCTION = _fields(
     strategies=_list(_TEXT),
     hijacks=_list(_TEXT),
     reasons=_list(_TEXT),
+    instances=_list(
+        _fields(
+            instance=_TEXT,
+            pid=_WHOLE,
+            state={"type": "string", "enum": [*STATES, "absent"]},
+            reason=_TEXT,
+            strategies=_list(_TEXT),
+            hijacks=_list(_TEXT),
+            references={**_list(_TEXT), "description": "references that are not reached"},
+        )
+    ),
+    instances_left_out={"type": "integer", "description": "processes beyond those listed in instances"},
 )
 _SPAN_SUMMARY = {
     "trace_id": _TEXT, "name": _TEXT, "function": _TEXT, "service": _TEXT, "start": _NUMBER, "duration": _NUMBER,
@@ -156,7 +168,13 @@ OPERATIONS = (
         "/api/functions",
         "Functions of living processes with their state per process",
         _fields(functions=_list(_FUNCTION), total=_WHOLE, offset=_WHOLE),
-        {"q": _TEXT, "service": _TEXT, "state": {"type": "string", "enum": list(STATES)}, **_PAGE},
+        {
+            "q": _TEXT,
+            "function": _TEXT,
+            "service": _TEXT,
+            "state": {"type": "string", "enum": list(STATES)},
+            **_PAGE,
+        },
     ),
     Operation(
         "post", "/api/functions/hijack", "Hijack a function with one strategy", _HIJACK, body=_ONE_STRATEGY, status=201

@@ -16,6 +16,7 @@ from mystic_agent.contract.target import Target, parse_target
 from mystic_agent.settings import Settings, load
 
 _ATTACHED = ("attached", "counting")
+_NOT_LOADED = "pending"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -46,19 +47,21 @@ def _run(args: argparse.Namespace) -> int:
 def _ask(settings: Settings, target: Target) -> tuple[list[dict[str, Any]], str]:
     """Return what the processes of each service reported about ``target``, and why nothing is known if that is so."""
     try:
-        reply = collector.get(settings, f"/api/functions?{urlencode({'q': str(target), 'limit': 1000})}")
+        query = urlencode({"q": str(target), "function": str(target)})
+        reply = collector.get(settings, f"/api/functions?{query}")
     except Failure as failure:
         return [], str(failure)
     listed = reply.get("functions") if isinstance(reply, dict) else None
-    # The collector searches for a part of the name.
+    # A collector of another version may search for a part of the name.
     services = [one for one in listed or () if isinstance(one, dict) and one.get("function") == str(target)]
     return services, "" if services else "no process has reported this function"
 
 
 def _attached(service: dict[str, Any]) -> bool:
+    """True when it works wherever it is known: a server's first process often never loads the application."""
     states = service.get("states") or {}
     working: int = sum(states.get(state, 0) for state in _ATTACHED)
-    return working > 0 and working == service.get("processes")
+    return working > 0 and working == sum(states.values()) - states.get(_NOT_LOADED, 0)
 
 
 def _lines(target: Target, services: list[dict[str, Any]], note: str, place: Place) -> list[str]:
@@ -72,6 +75,8 @@ def _lines(target: Target, services: list[dict[str, Any]], note: str, place: Pla
             reason = f": {one['reason']}" if one.get("reason") else ""
             lines.append(f"    {one.get('instance', '?')} (pid {one.get('pid', '?')}): {one.get('state', '?')}{reason}")
             lines += [f"      not reached: {reference}" for reference in one.get("references") or ()]
+        if left := service.get("instances_left_out"):
+            lines.append(f"    … and {left} more processes")
         lines += [] if instances else [f"    {reason}" for reason in service.get("reasons") or ()]
     if note:
         lines.append(f"  {note}")

@@ -15,6 +15,7 @@ from mystic_collector.api.hijacks import meant, shown
 from mystic_collector.api.status import require_text
 from mystic_collector.discovery.config import ignore_patterns
 from mystic_collector.discovery.inspection import find_file, inspect
+from mystic_collector.hijacks.live import MOST_INSTANCES, LiveFunction
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, read_object, refusal, reply
 
@@ -31,25 +32,33 @@ async def functions(request: Request) -> Response:
     if state and state not in STATES:
         raise Invalid("state", state, f"give one of {', '.join(STATES)}")
     limit, offset = number(request, "limit", 1000, 1, 100_000), number(request, "offset", 0, 0, 10**9)
-    live = await run_in_threadpool(parts_of(request).fleet.functions, service)
-    found = [one for one in live if query in one.function.lower() and (not state or one.states.get(state))]
-    rows = [
-        {
-            "function": one.function,
-            "service": one.service,
-            "kind": one.kind,
-            "file": one.file,
-            "line": one.line,
-            "states": one.states,
-            "processes": one.processes,
-            "summary": one.summary,
-            "strategies": one.strategies,
-            "hijacks": one.hijacks,
-            "reasons": one.reasons,
-        }
-        for one in found[offset : offset + limit]
-    ]
-    return reply({"functions": rows, "total": len(found), "offset": offset})
+    fleet = parts_of(request).fleet
+
+    def answer() -> dict[str, Any]:
+        live = fleet.functions(service, params.get("function", ""))
+        found = [one for one in live if query in one.function.lower() and (not state or one.states.get(state))]
+        return {"functions": [_row(one) for one in found[offset : offset + limit]], "total": len(found)}
+
+    return reply({**await run_in_threadpool(answer), "offset": offset})
+
+
+def _row(one: LiveFunction) -> dict[str, Any]:
+    instances = one.instances()
+    return {
+        "function": one.function,
+        "service": one.service,
+        "kind": one.kind,
+        "file": one.file,
+        "line": one.line,
+        "states": one.states,
+        "processes": one.processes,
+        "summary": one.summary,
+        "strategies": one.strategies,
+        "hijacks": one.hijacks,
+        "reasons": one.reasons,
+        "instances": instances[:MOST_INSTANCES],
+        "instances_left_out": max(0, len(instances) - MOST_INSTANCES),
+    }
 
 
 async def hijack(request: Request) -> Response:
@@ -132,7 +141,7 @@ async def inspect_function(request: Request) -> Response:
     def answer() -> dict[str, Any]:
         function = meant(parts, name, "function")
         file, line = find_file(function, root, ignore_patterns(root), parts.fleet.file_of(function))
-        live = [one for one in parts.fleet.functions() if one.function == function]
+        live = parts.fleet.functions(function=function)
         running = [{"service": one.service, "states": one.states, "hijacks": one.hijacks} for one in live]
         return {**inspect(function, file, line), "running": running}
 

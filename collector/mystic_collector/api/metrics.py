@@ -62,7 +62,7 @@ async def one_metric(request: Request) -> Response:
 
     def answer() -> dict[str, Any] | None:
         rows = [figures(totals) for totals in parts.store.functions(service, function)]
-        live = [one for one in parts.fleet.functions(service) if one.function == function]
+        live = parts.fleet.functions(service, function)
         seen = {row["service"] for row in rows}
         rows += [figures(FunctionTotals(one.service, function)) for one in live if one.service not in seen]
         if not rows:

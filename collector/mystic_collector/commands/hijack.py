@@ -99,8 +99,7 @@ def _settled(collector: Connection, added: dict[str, Any]) -> dict[str, Any]:
     deadline = time.monotonic() + _WAIT
     while True:
         progress = added["progress"]
-        answered = progress["attached"] + len({one["instance"] for one in progress["failures"]})
-        if progress["processes"] <= progress["applied"] and answered >= progress["processes"]:
+        if progress["answered"] >= progress["processes"]:
             return added
         if time.monotonic() > deadline:
             return added

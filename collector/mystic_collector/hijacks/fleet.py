@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from mystic_agent.contract.hijack import Hijack
-from mystic_agent.contract.report import FunctionReport, Report
+from mystic_agent.contract.report import Report
+
+from mystic_collector.hijacks import progress
+from mystic_collector.hijacks.live import LiveFunction, Reported, merge
+from mystic_collector.hijacks.process import Process
 
 GONE_AFTER = 60.0
 """Seconds without a report and without an open stream after which a process is gone."""
@@ -18,64 +20,6 @@ GONE_AFTER = 60.0
 MOST_PROCESSES = 10_000
 MOST_FUNCTIONS = 1_000_000
 """Function states kept over all processes; beyond it, new ones are not kept and counted as ``untold``."""
-
-WORKING = ("attached", "counting")
-
-
-@dataclass(slots=True)
-class Process:
-    """One process as it was last heard of.
-
-    Attributes:
-        version: registry version it has applied; -1 before its first report.
-        functions: by ``module:qualname``.
-        streams: open connections to the stream.
-        reported: False while it only listens.
-        seen: Unix seconds of the last sign of life.
-    """
-
-    instance: str
-    service: str
-    stage: str = ""
-    pid: int = 0
-    version: int = -1
-    functions: dict[str, FunctionReport] = field(default_factory=dict)
-    status: Mapping[str, Any] = field(default_factory=dict)
-    streams: int = 0
-    seen: float = 0.0
-    reported: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LiveFunction:
-    """One function of one service over all its processes.
-
-    Attributes:
-        states: how many processes report which state.
-        processes: living processes of the service.
-        reasons: what was given with states other than attached.
-    """
-
-    service: str
-    function: str
-    kind: str
-    file: str
-    line: int
-    states: Mapping[str, int]
-    processes: int
-    strategies: tuple[str, ...]
-    hijacks: tuple[str, ...]
-    reasons: tuple[str, ...]
-
-    @property
-    def working(self) -> int:
-        """In how many processes calls are seen."""
-        return sum(self.states.get(state, 0) for state in WORKING)
-
-    @property
-    def summary(self) -> str:
-        """``attached in 4 of 4 processes``."""
-        return f"attached in {self.working} of {self.processes} processes"
 
 
 class Fleet:
@@ -129,16 +73,18 @@ class Fleet:
             # Whoever only listens, such as a diagnosis, is not a process under observation.
             return [one for one in self._processes.values() if one.reported and service in ("", one.service)]
 
-    def functions(self, service: str = "") -> list[LiveFunction]:
-        """Return every function that a living process reports, by service and name."""
-        grouped: dict[tuple[str, str], list[FunctionReport]] = {}
+    def functions(self, service: str = "", function: str = "") -> list[LiveFunction]:
+        """Return every function that a living process reports, or only ``function``, by service and name."""
         processes = self.processes(service)
+        peers: dict[str, list[Process]] = {}
+        grouped: dict[tuple[str, str], list[Reported]] = {}
         with self._lock:
             for process in processes:
-                for one in process.functions.values():
-                    grouped.setdefault((process.service, one.function), []).append(one)
-        sizes = Counter(process.service for process in processes)
-        return [_merge(key, reports, sizes[key[0]]) for key, reports in sorted(grouped.items())]
+                peers.setdefault(process.service, []).append(process)
+                known = process.functions
+                for one in known.values() if not function else filter(None, [known.get(function)]):
+                    grouped.setdefault((process.service, one.function), []).append((process, one))
+        return [merge(reports, peers[key[0]]) for key, reports in sorted(grouped.items(), key=lambda pair: pair[0])]
 
     def file_of(self, function: str) -> tuple[str, int] | None:
         """Return (file, line) some living process reports for ``function``."""
@@ -150,31 +96,10 @@ class Fleet:
         return None
 
     def progress(self, hijack: Hijack, version: int) -> dict[str, Any]:
-        """Return how far a hijack is in force: processes, applied, attached, functions, failures.
-
-        Args:
-            hijack: the hijack.
-            version: the registry version a process must have applied to count as ``applied``.
-        """
-        concerned = [one for one in self.processes() if hijack.applies_to(one.service) and hijack.strategies(one.stage)]
-        attached, applied = 0, 0
-        functions: set[str] = set()
-        failures: list[dict[str, Any]] = []
+        """Return how far a hijack is in force; see :func:`mystic_collector.hijacks.progress.progress`."""
+        processes = self.processes()
         with self._lock:
-            for process in concerned:
-                applied += process.version >= version
-                hit = [one for one in process.functions.values() if hijack.id in one.hijacks and one.state in WORKING]
-                attached += bool(hit)
-                functions.update(one.function for one in hit)
-                failures += _failures(hijack, process)
-        return {
-            "processes": len(concerned),
-            "applied": applied,
-            "attached": attached,
-            "functions": sorted(functions),
-            "failures": failures[:100],
-            "summary": f"attached in {attached} of {len(concerned)} processes",
-        }
+            return progress.progress(hijack, processes, version)
 
     def _known(self, instance: str, service: str, stage: str) -> Process:
         process = self._processes.get(instance)
@@ -194,33 +119,3 @@ class Fleet:
 
     def _drop(self, instance: str) -> None:
         self._functions -= len(self._processes.pop(instance).functions)
-
-
-def _failures(hijack: Hijack, process: Process) -> Iterable[dict[str, Any]]:
-    for one in process.functions.values():
-        if one.state in ("failed", "skipped", "pending") and (
-            hijack.id in one.hijacks or hijack.target.matches(*one.function.split(":", 1))
-        ):
-            yield {
-                "function": one.function,
-                "instance": process.instance,
-                "pid": process.pid,
-                "state": one.state,
-                "reason": one.reason,
-            }
-
-
-def _merge(key: tuple[str, str], reports: list[FunctionReport], processes: int) -> LiveFunction:
-    best = next((one for one in reports if one.kind), reports[0])
-    return LiveFunction(
-        service=key[0],
-        function=key[1],
-        kind=best.kind,
-        file=best.file,
-        line=best.line,
-        states=dict(Counter(one.state for one in reports)),
-        processes=processes,
-        strategies=tuple(dict.fromkeys(name for one in reports for name in one.strategies)),
-        hijacks=tuple(dict.fromkeys(name for one in reports for name in one.hijacks)),
-        reasons=tuple(dict.fromkeys(one.reason for one in reports if one.reason and one.state != "attached"))[:5],
-    )
