@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from mystic_collector.commands.lifetime import alive, wait_for_end
 
+from .applications import application
 from .conftest import PATIENCE, Running, until
 from .messages import duration, metrics
 
@@ -138,6 +140,7 @@ def test_hijack_says_when_nothing_runs(ask: Callable[..., subprocess.CompletedPr
         (["status", "--top", "many"], "--top is 'many'; give a whole number"),
         (["status", "--port", "eight"], "MYSTIC_PORT is 'eight'; give a whole number"),
         (["inspect", "nothing"], "function is 'nothing'; no such function is known"),
+        (["serve", "--until-pid", "-1"], "--until-pid is '-1'; give the id of a process"),
         (["serve", "--port", "eight"], "MYSTIC_PORT is 'eight'; give a whole number"),
     ],
 )
@@ -234,12 +237,46 @@ def test_serve_ends_on_a_signal_with_everything_kept_and_is_silent_on_stdout(tmp
     assert found["functions"][0]["call_count"] == 9
 
 
-def test_serve_ends_soon_after_the_process_it_was_started_for(tmp_path: Path) -> None:
-    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    served = Served(tmp_path, "--until-pid", str(sleeper.pid))
-    sleeper.communicate(b"\n", PATIENCE)
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+
+
+def let_end(process: subprocess.Popen[bytes]) -> None:
+    """Let it end without waiting for it: it stays as a zombie until somebody does."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def test_serve_ends_soon_after_the_process_it_was_started_for_also_when_nobody_buries_that(tmp_path: Path) -> None:
+    process = sleeper()
+    served = Served(tmp_path, "--until-pid", str(process.pid))
+    let_end(process)
     assert served.process.wait(PATIENCE) == 0
     served.end(signal.SIGTERM)
+    process.wait()
+
+
+def test_serve_stays_while_another_agent_listens(tmp_path: Path) -> None:
+    process = sleeper()
+    served = Served(tmp_path, "--until-pid", str(process.pid))
+    with application(served.url, tmp_path / "left", "input()\n"):
+        let_end(process)
+        until(lambda: f"process {process.pid} has ended; staying for 1 that" in served.said(), "the end")
+        assert served.process.poll() is None
+    assert served.process.wait(PATIENCE) == 0
+    served.end(signal.SIGTERM)
+    process.wait()
+
+
+def test_a_process_is_alive_until_it_ends_and_neither_as_a_zombie_nor_afterwards() -> None:
+    process = sleeper()
+    assert alive(process.pid)
+    let_end(process)
+    wait_for_end(process.pid)
+    assert not alive(process.pid)
+    assert process.wait() == 0
+    assert not alive(process.pid)
+    wait_for_end(process.pid)
 
 
 def test_serve_refuses_a_taken_port_a_taken_folder_and_bad_settings(tmp_path: Path) -> None:

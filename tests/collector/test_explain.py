@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from .conftest import PATIENCE, Running, until
+from .applications import application
+from .conftest import Running
 from .test_commands import mystic
 
-BOOTSTRAP = Path(__file__).parents[2] / "sitecustomize" / "mystic_bootstrap"
 EARLY = "from math import sqrt\nfrom math import sqrt as root\ninput()\n"
 LATE = "input()\n"
-
-
-@contextmanager
-def application(collector: Running, folder: Path, source: str) -> Iterator[int]:
-    """Run ``source`` under the agent until the block ends; yield its process id."""
-    folder.mkdir(exist_ok=True)
-    (folder / "app.py").write_text(source)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MYSTIC_", "OTEL_"))}
-    environ = {
-        "PYTHONPATH": str(BOOTSTRAP),
-        "MYSTIC_PORT": str(collector.server.address[1]),
-        "MYSTIC_SERVICE": "sums",
-        "PROJECT_ROOT": str(folder),
-    }
-    command = [sys.executable, str(folder / "app.py")]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, env={**kept, **environ}, cwd=folder)
-    try:
-        until(lambda: process.pid in connected(collector), "the report of the process")
-        yield process.pid
-    finally:
-        process.communicate(b"\n", PATIENCE)
-    assert process.returncode == 0
-
-
-def connected(collector: Running) -> list[int]:
-    return [one["pid"] for one in collector.get("/api/status")["processes"] if one["connected"]]
 
 
 def explained(collector: Running, function: str) -> tuple[int, str]:
@@ -52,7 +21,7 @@ def explained(collector: Running, function: str) -> tuple[int, str]:
 def test_each_reference_to_a_c_function_that_is_not_reached_is_named_by_process(
     collector: Running, tmp_path: Path
 ) -> None:
-    with application(collector, tmp_path / "early", EARLY) as pid:
+    with application(collector.url, tmp_path / "early", EARLY) as pid:
         made = mystic("hijack", "math:sqrt", "--observe", MYSTIC_PORT=str(collector.server.address[1]))
         assert "attached in 1 of 1 processes" in made.stdout
         [row] = collector.get("/api/functions", function="math:sqrt")["functions"]
@@ -70,7 +39,10 @@ def test_a_process_that_has_not_loaded_the_module_is_named_and_is_no_failure(
     collector: Running, tmp_path: Path
 ) -> None:
     source = "import colorsys\ninput()\n"
-    with application(collector, tmp_path / "a", source) as loaded, application(collector, tmp_path / "b", LATE) as not_:
+    with (
+        application(collector.url, tmp_path / "a", source) as loaded,
+        application(collector.url, tmp_path / "b", LATE) as not_,
+    ):
         made = mystic("hijack", "colorsys:rgb_to_hls", "--observe", MYSTIC_PORT=str(collector.server.address[1]))
         assert "attached in 1 of 2 processes; 1 has not loaded the module\n" in made.stdout
         assert made.stdout.count("\n") == 1  # nothing that looks like a failure
@@ -82,7 +54,10 @@ def test_a_process_that_has_not_loaded_the_module_is_named_and_is_no_failure(
 
 def test_a_process_that_never_spoke_of_a_function_is_named_too(collector: Running, tmp_path: Path) -> None:
     source = "def f(): ...\ninput()\n"
-    with application(collector, tmp_path / "a", source) as knows, application(collector, tmp_path / "b", LATE) as not_:
+    with (
+        application(collector.url, tmp_path / "a", source) as knows,
+        application(collector.url, tmp_path / "b", LATE) as not_,
+    ):
         code, text = explained(collector, "__main__:f")
         assert code == 0, text
         assert "sums: attached in 1 of 2 processes; 1 has not reported it" in text
