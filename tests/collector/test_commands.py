@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +85,40 @@ def test_status_shows_the_slowest_first_with_hijacks_drops_and_overhead(
     found = json.loads(ask("status", "--format", "json", "--top", "1").stdout)
     assert set(found) == {"status", "metrics", "hijacks"}
     assert len(found["metrics"]["functions"]) == 1
+
+
+def on_a_terminal(columns: int, *words: str, **environ: str) -> list[str]:
+    """Return the lines of a command whose stdout is a terminal of ``columns`` columns."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIC_") and name != "COLUMNS"}
+    process = subprocess.Popen([*PROGRAM, *words], stdout=theirs, stdin=subprocess.DEVNULL, env={**kept, **environ})
+    os.close(theirs)
+    shown = b""
+    with open(ours, "rb", buffering=0) as terminal, contextlib.suppress(OSError):  # EIO is a terminal's end
+        while chunk := terminal.read(65536):
+            shown += chunk
+    assert process.wait(PATIENCE) == 0
+    return shown.decode().splitlines()
+
+
+def test_long_names_are_cut_from_the_left_on_a_terminal_and_whole_in_a_pipe(
+    collector: Running, ask: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    name = "application.deeply.nested.package.of.registries.registry:GenericRegistry._after_init"
+    collector.otlp("/v1/metrics", metrics(duration(name, {4: 99}), duration("app:f", {4: 1})))
+    collector.post("/api/hijacks", {"target": name, "stages": {"*": ["observe"]}}, 201)
+    collector.settle()
+    port = str(collector.server.address[1])
+    assert ask("status").stdout.count(name) == 2
+    for columns in (90, 120):
+        lines = on_a_terminal(columns, "status", MYSTIC_PORT=port)
+        cut = [line for line in lines if "_after_init" in line]
+        assert len(cut) == 2, lines
+        assert all("…" in line and "Registry._after_init" in line for line in cut)
+        assert max(map(len, cut)) <= columns
+        assert any(line.startswith("app:f ") for line in lines)
+    assert sum(name in line for line in on_a_terminal(300, "status", MYSTIC_PORT=port)) == 2
 
 
 def test_hijack_waits_for_the_processes_and_names_each_failure(

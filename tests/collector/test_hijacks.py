@@ -225,6 +225,34 @@ def test_the_progress_of_a_hijack_names_every_failure(collector: Running) -> Non
     assert (failure["instance"], failure["reason"]) == ("i2", "a generator cannot be cached")
 
 
+def test_a_process_without_the_module_has_answered_and_is_no_failure(collector: Running) -> None:
+    one = collector.post("/api/hijacks", CACHE, 201)
+    mine = {"hijacks": [one["id"]]}
+    pending = function("app:slow", "pending", reason="no such module is loaded yet", **mine)
+    for instance in ("master", "arbiter"):
+        collector.report(instance, [pending], version=1)
+    for instance in ("w1", "w2"):
+        collector.report(instance, [function("app:slow", **mine)], version=1)
+    progress = collector.get(f"/api/hijacks/{one['id']}")["progress"]
+    assert progress["summary"] == "attached in 2 of 4 processes; 2 have not loaded the module"
+    assert (progress["answered"], progress["not_loaded"], progress["failures"]) == (4, 2, [])
+    [row] = collector.get("/api/functions")["functions"]
+    assert row["summary"] == progress["summary"]
+
+
+def test_a_process_that_cannot_answer_is_not_waited_for(collector: Running) -> None:
+    one = collector.post("/api/hijacks", CACHE, 201)
+    collector.report("ended", [function("app:slow")], version=0)
+    with collector.stream(instance="listens") as events:
+        next(events)
+        collector.report("listens", [function("app:slow")], version=0)
+        progress = collector.get(f"/api/hijacks/{one['id']}")["progress"]
+        assert (progress["processes"], progress["answered"], progress["unreachable"]) == (2, 0, 1)
+        collector.report("listens", [function("app:slow", "failed", reason="no", hijacks=[one["id"]])], version=1)
+        progress = collector.get(f"/api/hijacks/{one['id']}")["progress"]
+        assert (progress["processes"], progress["answered"], progress["unreachable"]) == (2, 1, 1)
+
+
 def test_a_process_that_falls_silent_is_gone_after_a_minute_unless_it_listens() -> None:
     clock = Clock()
     fleet = Fleet(clock)

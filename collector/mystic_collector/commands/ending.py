@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,8 @@ from mystic_agent.contract.errors import Invalid
 from mystic_collector.store.protocol import StoreError
 
 Run = Callable[[argparse.Namespace], int]
+_LEAST = 16
+"""Characters left of a name however narrow the terminal is."""
 
 
 class Failed(Exception):
@@ -67,12 +70,18 @@ def plain(text: object) -> str:
     return "".join(char if char.isprintable() else " " for char in str(text))
 
 
-def columns(rows: list[list[str]], right: tuple[int, ...] = ()) -> str:
-    """Return rows in aligned columns; those in ``right`` are aligned to the right."""
+def columns(rows: list[list[str]], right: tuple[int, ...] = (), names: int = 0) -> str:
+    """Return rows in aligned columns; those in ``right`` are aligned to the right.
+
+    On a terminal the cells of column ``names`` are cut from the left, where needed, for a line to fit: the end of
+    a dotted name tells more than its beginning.
+    """
     if not rows:
         return ""
     rows = [[plain(cell) for cell in row] for row in rows]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    if sys.stdout.isatty():
+        _shorten(rows, names, shutil.get_terminal_size().columns)
+    widths = _widths(rows)
     lines = (
         "  ".join(
             cell.rjust(width) if index in right else cell.ljust(width)
@@ -81,6 +90,18 @@ def columns(rows: list[list[str]], right: tuple[int, ...] = ()) -> str:
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _shorten(rows: list[list[str]], names: int, line: int) -> None:
+    widths = _widths(rows)
+    room = max(_LEAST, line - sum(widths) - 2 * (len(widths) - 1) + widths[names])
+    for row in rows:
+        if len(row[names]) > room:
+            row[names] = "…" + row[names][1 - room :]
+
+
+def _widths(rows: list[list[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
 def duration(value: float) -> str:

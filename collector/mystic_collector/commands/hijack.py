@@ -95,11 +95,11 @@ def _user() -> str:
 
 
 def _settled(collector: Connection, added: dict[str, Any]) -> dict[str, Any]:
-    """Return the hijack once every process has applied it and said what came of it, or as it is after five seconds."""
+    """Return the hijack once every process that listens has said what came of it, or as it is after five seconds."""
     deadline = time.monotonic() + _WAIT
     while True:
         progress = added["progress"]
-        if progress["answered"] >= progress["processes"]:
+        if progress["answered"] + progress["unreachable"] >= progress["processes"]:
             return added
         if time.monotonic() > deadline:
             return added
@@ -116,7 +116,8 @@ def _text(added: dict[str, Any]) -> str:
     ]
     waiting = progress["processes"] - progress["applied"]
     if waiting > 0:
-        lines.append(f"  {waiting} of {progress['processes']} processes have not answered yet; see 'mystic status'")
+        have = "has" if waiting == 1 else "have"
+        lines.append(f"  {waiting} of {progress['processes']} processes {have} not answered yet; see 'mystic status'")
     if not progress["processes"]:
         lines.append("  no process runs now; it will be in force in those that start")
     return "\n".join(plain(line) for line in lines)

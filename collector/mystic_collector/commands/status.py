@@ -92,7 +92,7 @@ def _hijacks(hijacks: list[dict[str, Any]]) -> str:
         ]
         for one in hijacks
     ]
-    return columns([["HIJACK", "TARGET", "STRATEGIES", "OWNER", "ENDS", "STATE"], *rows])
+    return columns([["HIJACK", "TARGET", "STRATEGIES", "OWNER", "ENDS", "STATE"], *rows], names=1)
 
 
 def _ends(moment: float | None) -> str:

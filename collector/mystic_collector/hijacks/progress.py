@@ -23,11 +23,12 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
 
     Returns:
         Numbers of processes: ``processes`` (all that it concerns), ``applied``, ``attached``, ``not_loaded`` (the
-        module is not loaded there), ``answered`` (applied, and said what came of it); ``functions`` by name;
-        ``failures`` with process and reason; ``summary`` for people.
+        module is not loaded there), ``answered`` (applied, and said what came of it), ``unreachable`` (has no open
+        stream and so cannot answer now); ``functions`` by name; ``failures`` with process and reason; ``summary``
+        for people.
     """
     concerned = [one for one in processes if hijack.applies_to(one.service) and hijack.strategies(one.stage)]
-    applied, attached, not_loaded, answered = 0, 0, 0, 0
+    applied, attached, not_loaded, answered, unreachable = 0, 0, 0, 0, 0
     functions: set[str] = set()
     failures: list[dict[str, Any]] = []
     for process in concerned:
@@ -40,6 +41,7 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
         attached += bool(hit)
         not_loaded += absent
         answered += current and bool(said)
+        unreachable += not process.streams and not (current and said)
         functions.update(hit)
         failures += [_failure(one, process) for one in missed]
     return {
@@ -48,6 +50,7 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
         "attached": attached,
         "not_loaded": not_loaded,
         "answered": answered,
+        "unreachable": unreachable,
         "functions": sorted(functions),
         "failures": failures[:MOST_FAILURES],
         "summary": extent(attached, len(concerned), not_loaded),
