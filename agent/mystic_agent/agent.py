@@ -40,7 +40,9 @@ class Agent:
         self.instance = os.urandom(8).hex()
         self.threads: set[int] = set()
         self.tracer = Tracer(settings.sample_rate)
-        self.attachments = Attachments(self.scope, self.tracer, settings.stage, settings.service, self.threads)
+        self.attachments = Attachments(
+            self.scope, self.tracer, settings.stage, settings.service, self.threads, settings.allow
+        )
         self.governor = Governor(self.attachments, settings.overhead_budget)
         self.version = -1
         self.warnings = settings.warnings

@@ -15,6 +15,7 @@ from typing import Any
 from mystic_agent import native, nested, plan, targets, trampoline
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.report import FunctionReport
+from mystic_agent.contract.target import Target
 from mystic_agent.guard import guard
 from mystic_agent.nested import Nested
 from mystic_agent.observe.meter import Meter
@@ -118,14 +119,24 @@ class Attachments:
         stage: ``MYSTIC_ENV``.
         service: this process's ``service.name``.
         agent_threads: identities of the agent's own threads; mutable, shared.
+        allow: globs of the modules whose code a hijack may name; empty for the project's own.
     """
 
-    def __init__(self, scope: Scope, tracer: Tracer, stage: str, service: str, agent_threads: set[int]) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        tracer: Tracer,
+        stage: str,
+        service: str,
+        agent_threads: set[int],
+        allow: Sequence[str] = (),
+    ) -> None:
         self.scope = scope
         self.tracer = tracer
         self.stage = stage
         self.service = service
         self.threads = agent_threads
+        self.allow = tuple(Target(glob, "*") for glob in allow)
         self.by_name: dict[str, Attached] = {}
         self.hijacks: tuple[Hijack, ...] = ()
         self.rejected: tuple[tuple[str, str], ...] = ()
@@ -270,7 +281,14 @@ class Attachments:
         shared = attached.module.partition(".")[0] in SHARED_WITH_AGENT
         for swap in attached.swaps:
             subject = Subject(
-                attached.name, swap.original, swap.code, attached.kind, attached.meter, self.tracer, attached.keep
+                attached.name,
+                swap.original,
+                swap.code,
+                attached.kind,
+                attached.meter,
+                self.tracer,
+                attached.keep,
+                self.allowed,
             )
             swap.install(
                 *plan.compose(chosen, subject, counting=counting, shared_with_agent=shared, agent=self.threads)
@@ -282,6 +300,14 @@ class Attachments:
             for one in attached.nested:
                 one.install((COUNTING if counting else OBSERVING)[attached.kind], constants)
         attached.state, attached.why = state, attached.governed if counting else ""
+
+    def allowed(self, module: str) -> bool:
+        """True when a hijack may name code of ``module``, for the process to run in place of the hijacked function."""
+        if module.partition(".")[0] in targets.OWN:
+            return False
+        if self.allow:
+            return any(target.wants_module(module) for target in self.allow)
+        return self.scope.owns(module)
 
     def _release(self, attached: Attached) -> None:
         for swap in attached.swaps:

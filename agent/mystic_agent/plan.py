@@ -104,7 +104,14 @@ def compose(
 
 def observing(meter: Meter, tracer: Tracer) -> dict[str, Any]:
     """Return the constants of a body that only observes, but for ``$O``."""
-    return {"P": tracer.pulse, "M": meter, "N": perf_counter_ns, "G": place_now.get, "I": _thread.get_ident}
+    return {
+        "P": tracer.pulse,
+        "M": meter,
+        "N": perf_counter_ns,
+        "G": place_now.get,
+        "S": place_now.set,
+        "I": _thread.get_ident,
+    }
 
 
 class _Threads:
@@ -120,7 +127,7 @@ class _Threads:
 
 
 def _strategy(name: str) -> Strategy:
-    strategy = known().get(name)
+    strategy = known(name)
     if strategy is None:
         raise Refused(f"this agent does not know the strategy {name}")
     return strategy

@@ -81,6 +81,21 @@ class Scope:
         file = vars(module).get("__file__")
         return bool(self.root) and type(file) is str and self._project_file(file)
 
+    def owns(self, name: str) -> bool:
+        """True when the module, loaded or to be found, is part of the project."""
+        if self._own(name) or not self.root:
+            return False
+        module = sys.modules.get(name)
+        if module is not None:
+            file = vars(module).get("__file__") if issubclass(type(module), ModuleType) else None
+            return type(file) is str and self._project_file(file)
+        package, _, last = name.rpartition(".")
+        parent = sys.modules.get(package)
+        if package and not issubclass(type(parent), ModuleType):
+            return False
+        path = vars(parent).get("__path__", ()) if parent is not None else sys.path
+        return any(self._project_folder(entry) and _holds(entry or ".", last) for entry in path)
+
     def wants_function(self, module: str, qualname: str, default: bool) -> bool:
         """True when a function of a module that is observed by default is to be observed."""
         if not default:

@@ -10,17 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mystic_agent.contract import option
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option: how to read it, what it is when absent, and one line for people."""
-
-    read: Callable[[object, str], Any]
-    default: Any
-    help: str
+from mystic_agent.contract.option import Option
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,82 +23,72 @@ class StrategySpec:
     name: str
     options: Mapping[str, Any]
 
+    def __eq__(self, other: object) -> bool:
+        """1, 1.0 and True differ, so that a hijack which changes only their type is a change."""
+        if type(other) is not StrategySpec:
+            return NotImplemented
+        return self.name == other.name and repr(self.options) == repr(other.options)
+
     def to_json(self) -> dict[str, Any]:
         """Return the wire form ``{name: {option: value}}``."""
         return {self.name: dict(self.options)}
 
 
-def _flag(value: object, field: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise Invalid(field, value, "give true or false")
+OBSERVING = frozenset({"observe", "log"})
+"""Strategies that leave what a function does as it is; every other one changes behaviour."""
 
-
-def _whole(low: int, high: int) -> Callable[[object, str], int]:
-    def read(value: object, field: str) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
-            return value
-        raise Invalid(field, value, f"give a whole number from {low} to {high}")
-
-    return read
-
-
-def _share(value: object, field: str) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
-        return float(value)
-    raise Invalid(field, value, "give a share from 0 to 1")
-
-
-def _choice(*allowed: str) -> Callable[[object, str], str]:
-    def read(value: object, field: str) -> str:
-        if isinstance(value, str) and value in allowed:
-            return value
-        raise Invalid(field, value, f"give one of {', '.join(allowed)}")
-
-    return read
-
-
-def _size(value: object, field: str) -> int:
-    units = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-    if isinstance(value, str):
-        text = value.strip().lower()
-        digits = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
-        unit = units.get(text[len(digits) :].strip() or "b", 1 if text[len(digits) :].strip() in ("", "b") else 0)
-        value = int(digits) * unit if digits.isdigit() and unit else value
-    if isinstance(value, int) and not isinstance(value, bool) and 1024 <= value <= 2**40:
-        return value
-    raise Invalid(field, value, "give bytes from 1024, or a text such as '64MiB'")
-
-
-def _names(value: object, field: str) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [name.strip() for name in value.split(",") if name.strip()]
-    if isinstance(value, (list, tuple)) and all(isinstance(v, str) and v.isidentifier() for v in value):
-        return tuple(value)
-    raise Invalid(field, value, 'give a list of names, such as ["self"] or "self, other"')
-
+_LONGEST_WAIT = 300.0
+_MESSAGE = Option(option.text(500), "", "text of the exception")
 
 STRATEGIES: dict[str, dict[str, Option]] = {
     "observe": {},
     "log": {
-        "args": Option(_flag, True, "log the arguments, redacted"),
-        "result": Option(_flag, False, "log the result, redacted"),
-        "level": Option(_choice("debug", "info", "warning", "error"), "info", "level in the application's logging"),
-        "sample": Option(_share, 1.0, "share of calls that are logged"),
-        "depth": Option(_whole(0, 10), 3, "how deep containers are shown"),
-        "length": Option(_whole(16, 65536), 500, "characters of one value"),
-        "redact": Option(_names, (), "further names whose values never leave"),
+        "args": Option(option.flag, True, "log the arguments, redacted"),
+        "result": Option(option.flag, False, "log the result, redacted"),
+        "level": Option(
+            option.choice("debug", "info", "warning", "error"), "info", "level in the application's logging"
+        ),
+        "sample": Option(option.share, 1.0, "share of calls that are logged"),
+        "depth": Option(option.whole(0, 10), 3, "how deep containers are shown"),
+        "length": Option(option.whole(16, 65536), 500, "characters of one value"),
+        "redact": Option(option.names, (), "further names whose values never leave"),
     },
     "cache": {
         "ttl": Option(seconds, 60.0, "how long a result is served, from the moment it was computed"),
-        "max_bytes": Option(_size, 64 * 2**20, "estimated bytes kept in one process; least recently stored go first"),
-        "max_entries": Option(_whole(1, 10_000_000), 100_000, "results kept in one process"),
-        "ignore": Option(_names, (), "arguments left out of the key, e.g. self"),
-        "identity": Option(_names, (), "attributes of self that stand for it in the key"),
-        "copy": Option(_choice("auto", "never", "deep"), "auto", "auto copies mutable results on the way out"),
-        "exceptions": Option(_flag, False, "also keep exceptions"),
+        "max_bytes": Option(
+            option.size, 64 * 2**20, "estimated bytes kept in one process; least recently stored go first"
+        ),
+        "max_entries": Option(option.whole(1, 10_000_000), 100_000, "results kept in one process"),
+        "ignore": Option(option.names, (), "arguments left out of the key, e.g. self"),
+        "identity": Option(option.names, (), "attributes of self that stand for it in the key"),
+        "copy": Option(option.choice("auto", "never", "deep"), "auto", "auto copies mutable results on the way out"),
+        "exceptions": Option(option.flag, False, "also keep exceptions"),
+    },
+    "mock": {
+        "value": Option(option.data, None, "what is returned, as JSON"),
+        "exception": Option(option.exception, "", "what is raised instead, e.g. TimeoutError or app.errors.Refused"),
+        "message": _MESSAGE,
+        "sequence": Option(
+            option.optional(option.steps), None, 'one result a call, e.g. [1, {"raise": "TimeoutError"}]'
+        ),
+        "then": Option(
+            option.choice("last", "cycle", "original"),
+            "last",
+            "after the sequence: its last again, all again, or the original",
+        ),
+        "yields": Option(option.optional(option.items), None, "what a generator function yields"),
     },
 }
+
+
+def _one_outcome(options: Mapping[str, Any], field: str) -> None:
+    given = [name for name in ("value", "exception", "sequence", "yields") if options[name] not in (None, "")]
+    if len(given) > 1:
+        raise Invalid(field, given, "give only one of value, exception, sequence and yields")
+
+
+CHECKS: dict[str, Callable[[Mapping[str, Any], str], None]] = {"mock": _one_outcome}
+"""What a strategy's options must satisfy together."""
 
 
 def parse_strategy(value: object, field: str) -> StrategySpec:
@@ -130,7 +113,9 @@ def parse_strategy(value: object, field: str) -> StrategySpec:
         if key not in known:
             raise Invalid(f"{field}.{name}", key, f"unknown option; known are {', '.join(sorted(known)) or 'none'}")
     options = {
-        key: option.read(given[key], f"{field}.{name}.{key}") if key in given else option.default
-        for key, option in known.items()
+        key: one.read(given[key], f"{field}.{name}.{key}") if key in given else one.default
+        for key, one in known.items()
     }
+    if name in CHECKS:
+        CHECKS[name](options, f"{field}.{name}")
     return StrategySpec(str(name), options)

@@ -7,7 +7,7 @@ from time import perf_counter_ns
 
 from mystic_agent.contract import wire
 from mystic_agent.guard import guard
-from mystic_agent.observe.span import ELAPSED, PARENT, TRACE, Place, Span, rare
+from mystic_agent.observe.span import CURRENT, ELAPSED, PARENT, TRACE, Place, Span, place_now, rare
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Count, Reading
 from mystic_agent.redact import describe
@@ -77,49 +77,46 @@ class Meter:
 
     def fail(self, started: int, error: BaseException, place: Place | None, span: Span | None) -> None:
         """Take a synchronous call that ended in ``error``; it is an error only when it is an Exception."""
-        guard.run("observe", self._fail, None, perf_counter_ns() - started, error, place, span)
+        if span is not None and place is not None:
+            place[CURRENT] = span[PARENT]
+        guard.run("observe", self._fail, None, perf_counter_ns() - started, error, span)
 
-    def _fail(self, elapsed: int, error: BaseException, place: Place | None, span: Span | None) -> None:
+    def fail_coroutine(self, started: int, error: BaseException, before: Place | None, span: Span | None) -> None:
+        """Take a coroutine that ended in ``error``; ``before`` is the place that its own stood in for."""
+        elapsed = perf_counter_ns() - started
+        if span is not None:
+            place = place_now.get()
+            if place is not None and place[CURRENT] is span:
+                place_now.set(before)
+        guard.run("observe", self._fail, None, elapsed, error, span)
+
+    def fail_generator(self, started: int, error: BaseException, span: Span | None) -> None:
+        """Take a generator that ended in ``error``; being closed early is no error."""
+        guard.run("observe", self._fail, None, perf_counter_ns() - started, error, span)
+
+    def _fail(self, elapsed: int, error: BaseException, span: Span | None) -> None:
         told = _told(error)
         self.count(elapsed, told is not None)
-        if span is None and told is not None:
-            self.tracer.consider(self, elapsed, told)
-        elif span is not None and told is not None:
+        if span is None:
+            if told is not None:
+                self.tracer.consider(self, elapsed, told)
+            return
+        if told is not None:
             rare(span).error = told
-        self._end(elapsed, place, span)
+        self._end(elapsed, span)
 
     def succeed(self, elapsed: int, place: Place | None, span: Span | None) -> None:
         """Take a synchronous call that returned; trampolines do the same inline."""
         self.count(elapsed, False)
-        guard.run("observe", self._end, None, elapsed, place, span)
+        if span is not None and place is not None:
+            place[CURRENT] = span[PARENT]
+            guard.run("observe", self._end, None, elapsed, span)
 
-    def _end(self, elapsed: int, place: Place | None, span: Span | None) -> None:
-        if span is None or place is None:
-            return
+    def _end(self, elapsed: int, span: Span) -> None:
         span[ELAPSED] = elapsed
-        place.current = span[PARENT]
         span[TRACE].ended(span)
         if span[PARENT] is None:
             self.tracer.finish(span[TRACE])
-
-    def close(self, started: int, span: Span | None) -> None:
-        """Take the normal end of a generator that began at ``started``."""
-        self._close(perf_counter_ns() - started, span, None)
-
-    def close_error(self, started: int, span: Span | None, error: BaseException) -> None:
-        """Take the end of a coroutine or generator by ``error``; being closed early or cancelled is no error."""
-        elapsed = perf_counter_ns() - started
-        told = guard.run("observe", _told, None, error)
-        self._close(elapsed, span, told)
-        if span is None and told is not None:
-            guard.run("observe", self.tracer.consider, None, self, elapsed, told)
-
-    def _close(self, elapsed: int, span: Span | None, told: tuple[str, str] | None) -> None:
-        self.count(elapsed, told is not None)
-        if span is not None:
-            if told is not None:
-                rare(span).error = told
-            self.tracer.pulse.leave(span, elapsed)
 
     def count(self, elapsed: int, failed: bool) -> None:
         """Add one call of ``elapsed`` ns."""

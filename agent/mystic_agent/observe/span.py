@@ -17,7 +17,7 @@ from mystic_agent.records import Attribute
 
 SPANS_PER_TRACE = 2000
 
-# A list, because nothing is cheaper to make; trampolines write it in this order:
+# Spans and places are lists, because nothing is cheaper to make. Trampolines write them in these orders:
 # [parent span, meter, the application's own span around it, trace, what is rare, elapsed ns, start]
 PARENT, METER, OUTSIDE, TRACE, RARE, ELAPSED, START = range(7)
 Span = list[Any]
@@ -42,23 +42,10 @@ class Trace:
         self.started = started
 
 
-class Place:
-    """Where one thread of one context is.
-
-    Attributes:
-        current: the running span, or None.
-        trace: the trace it belongs to.
-        owner: identity of the thread that may use it.
-        thread: the same for trampolines, or 0 when every call has to take the long way.
-    """
-
-    __slots__ = ("current", "owner", "thread", "trace")
-
-    def __init__(self, current: Span | None, trace: Trace, owner: int, *, quick: bool) -> None:
-        self.current = current
-        self.trace = trace
-        self.owner = owner
-        self.thread = owner if quick else 0
+# Where one thread of one context is: [running span or None, thread, trace, owner]. The owner is the identity of the
+# thread that may use it; `thread` is the same for trampolines, or 0 when every call has to take the long way.
+CURRENT, THREAD, OF, OWNER = range(4)
+Place = list[Any]
 
 
 class Rare:
@@ -68,16 +55,14 @@ class Rare:
         id: given when somebody first needs it.
         error: (type, message), redacted.
         attributes: redacted.
-        before: the Place that a coroutine's own Place stands in for.
     """
 
-    __slots__ = ("attributes", "before", "error", "id")
+    __slots__ = ("attributes", "error", "id")
 
     def __init__(self) -> None:
         self.id = b""
         self.error: tuple[str, str] | None = None
         self.attributes: tuple[Attribute, ...] = ()
-        self.before: Place | None = None
 
 
 place_now: ContextVar[Place | None] = ContextVar("mystic_place", default=None)

@@ -1,7 +1,8 @@
 """The bodies of observing trampolines, one for each kind of function.
 
-Constants: ``$P`` the Pulse, ``$M`` the Meter, ``$N`` the clock, ``$G`` the reader of ``place_now``, ``$I`` that of the
-thread's identity, ``$O`` the original (or the first stage of the strategies) and ``$A`` the agent's own threads.
+Constants: ``$P`` the Pulse, ``$M`` the Meter, ``$N`` the clock, ``$G`` and ``$S`` the reader and writer of
+``place_now``, ``$I`` the reader of the thread's identity, ``$O`` the original (or the first stage of the strategies),
+``$A`` the agent's own threads.
 
 An exception passes through as the same object with one marked frame more; only Exceptions count as errors, so
 CancelledError, GeneratorExit, SystemExit and KeyboardInterrupt do not. A span is a list laid out as in ``span``; the
@@ -10,15 +11,14 @@ clock is read last when a call begins and first when it ends, so that our own wo
 
 from __future__ import annotations
 
-BEGIN = """
+_BEGIN = """
 _mystic_p = _mystic_s = None
 if $P.live:
     _mystic_p = $G()
-    if _mystic_p is not None and _mystic_p.thread == $I() and _mystic_p.trace.left > 0:
-        _mystic_p.trace.left -= 1
-        _mystic_s = _mystic_p.current = [
-            _mystic_p.current, $M, None, _mystic_p.trace, None, 0, (_mystic_t := $N())
-        ]
+    if _mystic_p is not None and _mystic_p[1] == $I() and _mystic_p[2].left > 0:
+        _mystic_q = _mystic_p[2]
+        _mystic_q.left -= 1
+        _mystic_s = _mystic_p[0] = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
     else:
         _mystic_p, _mystic_s = $P.enter($M, _mystic_p)
         _mystic_t = $N()
@@ -26,65 +26,96 @@ else:
     _mystic_t = $N()
 """
 
-_FUNCTION = """
+_COUNTED = """
+_mystic_t = $N() - _mystic_t
+_mystic_h = $M.h
+if not _mystic_h[65] <= _mystic_t <= _mystic_h[66]:
+    $M.note(_mystic_t, _mystic_s)
+_mystic_h[_mystic_t.bit_length()] += 1
+_mystic_h[64] += _mystic_t
+"""
+
+_ENDED = """
+    _mystic_s[5] = _mystic_t
+    _mystic_q = _mystic_s[3]
+    _mystic_q.ended(_mystic_s)
+    if _mystic_s[0] is None:
+        $P.finish(_mystic_q)
+"""
+
+_FUNCTION = f"""{_BEGIN}
 try:
     _mystic_r = $O(@ARGS@)
 except BaseException as _mystic_e:
     $M.fail(_mystic_t, _mystic_e, _mystic_p, _mystic_s)
     raise
-_mystic_t = $N() - _mystic_t
-_mystic_h = $M.h
-if not _mystic_h[65] <= _mystic_t <= _mystic_h[66]:
-    $M.note(_mystic_t, _mystic_s)
-_mystic_h[_mystic_t.bit_length()] += 1
-_mystic_h[64] += _mystic_t
+{_COUNTED}
 if _mystic_s is not None:
-    _mystic_s[5] = _mystic_t
-    _mystic_p.current = _mystic_s[0]
-    _mystic_s[3].ended(_mystic_s)
-    if _mystic_s[0] is None:
-        $P.finish(_mystic_s[3])
+    _mystic_p[0] = _mystic_s[0]
+{_ENDED}
 return _mystic_r
 """
 
-BEGIN_COROUTINE = """
-_mystic_s = $P.enter_coroutine($M) if $P.live else None
-_mystic_t = $N()
-"""
-
-_COROUTINE = """
+# A coroutine sets a place of its own in its task's context, and puts the one before back if it still is in that one.
+# The thread is taken from the place before; where that is another one, the first call inside notices and makes its own.
+_COROUTINE = f"""
+_mystic_s = None
+if $P.live:
+    _mystic_p = $G()
+    if _mystic_p is not None and _mystic_p[1] and _mystic_p[2].left > 0:
+        _mystic_q = _mystic_p[2]
+        _mystic_q.left -= 1
+        _mystic_s = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
+        $S([_mystic_s, _mystic_p[1], _mystic_q, _mystic_p[3]])
+    else:
+        _mystic_p, _mystic_s = $P.enter_coroutine($M, _mystic_p)
+        _mystic_t = $N()
+else:
+    _mystic_p = None
+    _mystic_t = $N()
 try:
     _mystic_r = await $O(@ARGS@)
 except BaseException as _mystic_e:
-    $M.close_error(_mystic_t, _mystic_s, _mystic_e)
+    $M.fail_coroutine(_mystic_t, _mystic_e, _mystic_p, _mystic_s)
     raise
-_mystic_t = $N() - _mystic_t
-_mystic_h = $M.h
-if not _mystic_h[65] <= _mystic_t <= _mystic_h[66]:
-    $M.note(_mystic_t, _mystic_s)
-_mystic_h[_mystic_t.bit_length()] += 1
-_mystic_h[64] += _mystic_t
+{_COUNTED}
 if _mystic_s is not None:
-    $P.leave(_mystic_s, _mystic_t)
+    _mystic_q = $G()
+    if _mystic_q is not None and _mystic_q[0] is _mystic_s:
+        $S(_mystic_p)
+{_ENDED}
 return _mystic_r
 """
 
-_GENERATOR = """
-_mystic_s = $P.enter_generator($M) if $P.live else None
-_mystic_t = $N()
+# A generator never becomes current: its consumer runs between its steps, in the same context.
+_BEGIN_GENERATOR = """
+_mystic_s = None
+if $P.live:
+    _mystic_p = $G()
+    if _mystic_p is not None and _mystic_p[1] and _mystic_p[2].left > 0:
+        _mystic_p[2].left -= 1
+        _mystic_s = [_mystic_p[0], $M, None, _mystic_p[2], None, 0, (_mystic_t := $N())]
+    else:
+        _mystic_s = $P.enter_generator($M, _mystic_p)
+        _mystic_t = $N()
+else:
+    _mystic_t = $N()
+"""
+
+_GENERATOR = f"""{_BEGIN_GENERATOR}
 try:
     _mystic_r = yield from $O(@ARGS@)
 except BaseException as _mystic_e:
-    $M.close_error(_mystic_t, _mystic_s, _mystic_e)
+    $M.fail_generator(_mystic_t, _mystic_e, _mystic_s)
     raise
-$M.close(_mystic_t, _mystic_s)
+{_COUNTED}
+if _mystic_s is not None:
+{_ENDED}
 return _mystic_r
 """
 
 # What `yield from` is for generators (PEP 380), written out because async generators have no such form.
-_ASYNC_GENERATOR = """
-_mystic_s = $P.enter_generator($M) if $P.live else None
-_mystic_t = $N()
+_FORWARD = """
 _mystic_g = $O(@ARGS@)
 try:
     try:
@@ -101,15 +132,21 @@ try:
                 _mystic_v = await _mystic_g.asend(_mystic_x)
     except StopAsyncIteration:
         pass
+"""
+
+_ASYNC_GENERATOR = f"""{_BEGIN_GENERATOR}
+{_FORWARD}
 except BaseException as _mystic_e:
-    $M.close_error(_mystic_t, _mystic_s, _mystic_e)
+    $M.fail_generator(_mystic_t, _mystic_e, _mystic_s)
     raise
-$M.close(_mystic_t, _mystic_s)
+{_COUNTED}
+if _mystic_s is not None:
+{_ENDED}
 """
 
 OBSERVE = {
-    "function": BEGIN + _FUNCTION,
-    "coroutine": BEGIN_COROUTINE + _COROUTINE,
+    "function": _FUNCTION,
+    "coroutine": _COROUTINE,
     "generator": _GENERATOR,
     "async_generator": _ASYNC_GENERATOR,
 }
@@ -118,7 +155,7 @@ COUNT = {
     "function": "$M.h[68] += 1\nreturn $O(@ARGS@)",
     "coroutine": "$M.h[68] += 1\nreturn await $O(@ARGS@)",
     "generator": "$M.h[68] += 1\nreturn (yield from $O(@ARGS@))",
-    "async_generator": _ASYNC_GENERATOR,
+    "async_generator": f"$M.h[68] += 1\n{_FORWARD}\nfinally:\n    pass",
 }
 """Counting only: what the governor steps the hottest functions down to."""
 

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 from mystic_agent.guard import guard
 from mystic_agent.observe import foreign
 from mystic_agent.observe.span import (
+    CURRENT,
     ELAPSED,
     METER,
+    OF,
     OUTSIDE,
+    OWNER,
     PARENT,
-    RARE,
     START,
     TRACE,
     Place,
@@ -58,17 +60,13 @@ class Pulse:
         """Begin a synchronous span that the trampoline could not begin itself; (None, None) when there is none."""
         return guard.run("observe", self.tracer.enter, _NOTHING, meter, place)
 
-    def enter_coroutine(self, meter: Meter) -> Span | None:
-        """Begin the span of a coroutine, with a Place of its own in the task's context."""
-        return guard.run("observe", self.tracer.enter_coroutine, None, meter)
+    def enter_coroutine(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
+        """Begin the span of a coroutine, with a place of its own; return the place before it, and the span."""
+        return guard.run("observe", self.tracer.enter_coroutine, _NOTHING, meter, place)
 
-    def enter_generator(self, meter: Meter) -> Span | None:
+    def enter_generator(self, meter: Meter, place: Place | None) -> Span | None:
         """Begin the span of a generator, which never becomes current: its consumer runs between its steps."""
-        return guard.run("observe", self.tracer.enter_generator, None, meter)
-
-    def leave(self, span: Span, elapsed: int) -> None:
-        """End the span of a coroutine or generator."""
-        guard.run("observe", self.tracer.leave, None, span, elapsed)
+        return guard.run("observe", self.tracer.enter_generator, None, meter, place)
 
     def finish(self, trace: Trace) -> None:
         """End a trace whose root has ended."""
@@ -140,53 +138,45 @@ class Tracer:
 
     def enter(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
         """See :meth:`Pulse.enter`."""
-        if place is None or not place.trace.open:
-            return self._begin(meter, None, 3)
-        trace = place.trace
-        if trace.left <= 0:
+        if place is None or not place[OF].open:
+            return self._begin(meter)
+        if place[OF].left <= 0:
             return _NOTHING
-        if place.owner != get_ident():
-            place = Place(place.current, trace, get_ident(), quick=not self._joined)
-            place_now.set(place)
-        trace.left -= 1
-        outside = foreign.current() if self._joined else None
-        span = place.current = [place.current, meter, outside, trace, None, 0, perf_counter_ns()]
+        if place[OWNER] != get_ident():
+            place = self._place(place[CURRENT], place[OF])
+        span = place[CURRENT] = self._span(meter, place)
         return place, span
 
-    def enter_coroutine(self, meter: Meter) -> Span | None:
+    def enter_coroutine(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
         """See :meth:`Pulse.enter_coroutine`."""
-        place = place_now.get()
-        if place is None or not place.trace.open:
-            return self._begin(meter, place, 3)[1]
-        if place.trace.left <= 0:
-            return None
-        outside = foreign.current() if self._joined else None
-        return self._own(meter, place.current, place.trace, outside, place)[1]
-
-    def enter_generator(self, meter: Meter) -> Span | None:
-        """See :meth:`Pulse.enter_generator`."""
-        place = place_now.get()
-        if place is None or place.trace.left <= 0:
-            return None
-        place.trace.left -= 1
-        outside = foreign.current() if self._joined else None
-        return [place.current, meter, outside, place.trace, None, 0, perf_counter_ns()]
-
-    def _own(
-        self, meter: Meter, parent: Span | None, trace: Trace, outside: foreign.Outside | None, before: Place | None
-    ) -> tuple[Place, Span]:
-        """Make a new span current in a Place of its own."""
-        trace.left -= 1
-        span: Span = [parent, meter, outside, trace, None, 0, perf_counter_ns()]
-        if before is not None:
-            rare(span).before = before
-        place = Place(span, trace, get_ident(), quick=not self._joined)
-        place_now.set(place)
+        if place is None or not place[OF].open:
+            return place, self._begin(meter)[1]
+        if place[OF].left <= 0:
+            return _NOTHING
+        span = self._span(meter, place)
+        self._place(span, place[OF])
         return place, span
 
-    def _begin(self, meter: Meter, before: Place | None, depth: int) -> tuple[Place | None, Span | None]:
+    def enter_generator(self, meter: Meter, place: Place | None) -> Span | None:
+        """See :meth:`Pulse.enter_generator`."""
+        return None if place is None or place[OF].left <= 0 else self._span(meter, place)
+
+    def _span(self, meter: Meter, place: Place) -> Span:
+        place[OF].left -= 1
+        outside = foreign.current() if self._joined else None
+        return [place[CURRENT], meter, outside, place[OF], None, 0, perf_counter_ns()]
+
+    def _place(self, current: Span | None, trace: Trace) -> Place:
+        """Set and return a place for this thread."""
+        thread = get_ident()
+        place: Place = [current, 0 if self._joined else thread, trace, thread]
+        place_now.set(place)
+        return place
+
+    def _begin(self, meter: Meter) -> tuple[Place | None, Span | None]:
         """Begin a trace here when one is wanted and no hijacked function is calling us."""
-        if self._wanted < 1 or _has_young_caller(sys._getframe(depth + 2)):
+        # Frames above: enter, guard.run, Pulse.enter, the trampoline, and then whoever called.
+        if self._wanted < 1 or _has_young_caller(sys._getframe(5)):
             return _NOTHING
         with self._lock:
             if self._wanted < 1:
@@ -197,22 +187,12 @@ class Tracer:
                 return _NOTHING
             outside = foreign.current()
             trace = Trace(outside[0] if outside else os.urandom(16), perf_counter_ns(), self.ended.append)
+            trace.left -= 1
             self._traces.add(trace)
-        return self._own(meter, None, trace, outside, before)
+        span: Span = [None, meter, outside, trace, None, 0, perf_counter_ns()]
+        return self._place(span, trace), span
 
     # -- ends --------------------------------------------------------------------------------------
-
-    def leave(self, span: Span, elapsed: int) -> None:
-        """See :meth:`Pulse.leave`."""
-        place = place_now.get()
-        if place is not None and place.current is span:  # not so for generators, and after a change of context
-            place_now.set(span[RARE].before if span[RARE] is not None else None)
-        if span[RARE] is not None:
-            span[RARE].before = None
-        span[ELAPSED] = elapsed
-        span[TRACE].ended(span)
-        if span[PARENT] is None:
-            self.finish(span[TRACE])
 
     def consider(self, meter: Meter, elapsed: int, error: tuple[str, str] | None) -> None:
         """Keep an unsampled call all the same: the first of its kind, an error, or a new slowest of over 1 ms."""
@@ -229,15 +209,15 @@ class Tracer:
     def annotate(self, key: str, value: str | int | float | bool) -> None:
         """Give the running span of this context, if any, a further attribute (already redacted and bounded)."""
         place = place_now.get()
-        if place is not None and place.current is not None:
-            extra = rare(place.current)
+        if place is not None and place[CURRENT] is not None:
+            extra = rare(place[CURRENT])
             extra.attributes = (*extra.attributes, (key, value))
 
     @property
     def sampling(self) -> bool:
         """True when the calling context is inside a sampled call."""
         place = place_now.get()
-        return place is not None and place.current is not None and place.trace.open
+        return place is not None and place[CURRENT] is not None and bool(place[OF].open)
 
     # -- collecting --------------------------------------------------------------------------------
 

@@ -17,13 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.trampoline import VARARGS, VARKEYWORDS
 
 Stage = Callable[..., Any]
+
+
+def _nothing(module: str) -> bool:
+    return False
 
 
 class Subject(NamedTuple):
@@ -37,6 +41,7 @@ class Subject(NamedTuple):
         meter: its figures; decisions are counted there.
         tracer: for attributes on a sampled call.
         keep: state that outlives a re-attach of the same strategy, by strategy name and options.
+        allowed: true of the modules whose code a hijack may name.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Subject(NamedTuple):
     meter: Meter
     tracer: Tracer
     keep: dict[Any, Any]
+    allowed: Callable[[str], bool] = _nothing
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -74,8 +80,14 @@ class Strategy(Protocol):
         """Return the stage."""
 
 
-def known() -> dict[str, Strategy]:
-    """Return the strategies by name; ``observe`` is no stage, it is in every trampoline."""
-    from mystic_agent.strategies import cache, log
+NAMES = ("cache", "log", "mock")
+"""The strategies this agent has; ``observe`` is no stage, it is in every trampoline."""
 
-    return {"cache": cache, "log": log}
+
+def known(name: str) -> Strategy | None:
+    """Return the strategy called ``name``, loaded when it is first asked for, or None."""
+    if name not in NAMES:
+        return None
+    from importlib import import_module
+
+    return cast(Strategy, import_module(f"{__name__}.{name}"))

@@ -191,7 +191,10 @@ class Cached:
         if entry is not None:
             meter.h[self.hit] += 1
             return self.serve(entry)
-        loop = asyncio.get_running_loop()
+        loop = asyncio._get_running_loop()
+        if loop is None:  # another library drives this coroutine, trio for one
+            self.bypass("no asyncio event loop")
+            return await following(*values)
         flight: asyncio.Future[None] | None = self.flights.get((loop, key))
         if flight is not None:
             await asyncio.shield(flight)
