@@ -58,6 +58,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/metrics/{function:path}", metrics.one_metric),
             Route("/api/points", metrics.points),
             Route("/api/hijacked", hijacks.hijacked),
+            Route("/api/hijacked/{function:path}", hijacks.one_hijacked),
             Route("/api/hijacks", hijacks.listed),
             Route("/api/hijacks", hijacks.add, methods=["POST"]),
             Route("/api/hijacks/{id}", hijacks.one),

@@ -54,6 +54,17 @@ _HIJACK = {
         "expires_at": {"description": "Unix seconds", "type": ["number", "null"]},
     },
 }
+_HIJACKED = _fields(
+    name=_TEXT,
+    hijack=_TEXT,
+    service=_TEXT,
+    strategies=_list(_TEXT),
+    owner=_TEXT,
+    reason=_TEXT,
+    created_at=_NUMBER,
+    expires_at={"type": ["number", "null"]},
+    states={"type": "object", "additionalProperties": _WHOLE},
+)
 _ONE_STRATEGY = {
     "type": "object",
     "required": ["function", "strategy"],
@@ -226,7 +237,13 @@ OPERATIONS = (
         _fields(points=_list(_OBJECT), count=_WHOLE),
         {"metric": _TEXT, "service": _TEXT, "limit": _WHOLE},
     ),
-    Operation("get", "/api/hijacked", "Hijacked functions", _fields(hijacked_functions=_list(_OBJECT), count=_WHOLE)),
+    Operation("get", "/api/hijacked", "Hijacked functions", _fields(hijacked_functions=_list(_HIJACKED), count=_WHOLE)),
+    Operation(
+        "get",
+        "/api/hijacked/{function}",
+        "The hijacks of one function",
+        _fields(name=_TEXT, hijacks=_list(_HIJACKED), count=_WHOLE),
+    ),
     Operation("get", "/api/hijacks", "All hijacks", _fields(version=_WHOLE, hijacks=_list(_HIJACK), count=_WHOLE)),
     Operation("post", "/api/hijacks", "Add a hijack", _HIJACK, body=_HIJACK, status=201),
     Operation("get", "/api/hijacks/{id}", "One hijack and how far it is in force", _HIJACK),

@@ -10,7 +10,7 @@ from mystic_collector import openapi
 from starlette.routing import Route
 
 from .conftest import Running
-from .messages import duration, metrics
+from .messages import START, duration, metrics
 
 SOURCE = '''
 import math
@@ -149,6 +149,31 @@ def test_one_function_has_its_history(collector: Running) -> None:
     assert collector.client.get("/api/metrics/app:none").status_code == 404
 
 
+def test_metrics_have_every_field_of_the_first_mystic_in_seconds(collector: Running) -> None:
+    facts = {("mystic.agent.overhead", ""): 0.01}
+    collector.otlp("/v1/metrics", metrics(duration("app:f", {29: 3, 30: 1}, errors=2), facts=facts))
+    collector.report("i1", [{"function": "app:f", "state": "attached"}])
+    collector.settle()
+    found = collector.get("/api/metrics")
+    [row] = found["functions"]
+    assert (row["name"], row["call_count"], row["exceptions"]) == ("app:f", 4, 2)
+    assert row["avg_time"] == pytest.approx(row["total_time"] / 4)
+    assert 0.5 < row["min_time"] <= row["avg_time"] <= row["max_time"] < 2.2
+    assert row["last_called"] == START / 1e9 + 1  # when the point was made in which it had grown
+    assert found["summary"] == {
+        "total_functions": 1,
+        "called_functions": 1,
+        "total_calls": 4,
+        "total_time": row["total_time"],
+        "total_exceptions": 2,
+        "slowest_function": "app:f",
+        "most_called_function": "app:f",
+    }
+    assert found["overhead"]["mean_share_of_core"] == pytest.approx(0.01)
+    one = collector.get("/api/metrics/app:f")
+    assert {name: one[name] for name in row} == row
+
+
 def test_overhead_is_that_of_living_processes(collector: Running) -> None:
     for instance, share in (("i1", 0.01), ("i2", 0.03), ("dead", 0.9)):
         collector.otlp(
@@ -187,6 +212,26 @@ def test_a_living_function_is_listed_as_hijacked_with_its_states(collector: Runn
         collector.report(instance, [{"function": "app:f", "state": "attached", "hijacks": [added["id"]]}])
     [row] = collector.get("/api/hijacked")["hijacked_functions"]
     assert (row["name"], row["states"], row["hijack"]) == ("app:f", {"attached": 2}, added["id"])
+
+
+def test_one_hijacked_function_is_asked_for_by_name(collector: Running, project: Path) -> None:
+    whole = collector.post("/api/hijacks", {"target": "app.ocr:*", "stages": {"*": ["observe"]}}, 201)
+    exact = collector.post("/api/hijacks", {"target": "app.ocr:process", "stages": {"*": ["log"]}, "owner": "ann"}, 201)
+    for name in ("app.ocr:process", "process", "app.ocr.process"):
+        found = collector.get(f"/api/hijacked/{name}")
+        assert (found["name"], found["count"]) == ("app.ocr:process", 2)
+        assert [(one["hijack"], one["strategies"]) for one in found["hijacks"]] == [
+            (whole["id"], ["observe"]),
+            (exact["id"], ["log"]),
+        ]
+    collector.report("i1", [{"function": "app.ocr:process", "state": "attached", "hijacks": [exact["id"]]}])
+    by_id = {one["hijack"]: one for one in collector.get("/api/hijacked/process")["hijacks"]}
+    assert (by_id[exact["id"]]["states"], by_id[exact["id"]]["owner"]) == ({"attached": 1}, "ann")
+    assert by_id[whole["id"]]["states"] == {}
+    assert set(by_id[whole["id"]]) == set(collector.get("/api/hijacked")["hijacked_functions"][0])
+    collector.client.delete(f"/api/hijacks/{whole['id']}")
+    assert collector.client.get("/api/hijacked/app.ocr:Service.plain").status_code == 404
+    assert collector.client.get("/api/hijacked/nothing").status_code == 422
 
 
 def test_a_strategy_that_does_not_exist_is_refused_with_those_that_do(collector: Running, project: Path) -> None:

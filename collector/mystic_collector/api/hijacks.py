@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.discovery.resolve import resolve
+from mystic_collector.hijacks.live import LiveFunction
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, read_object, refusal, reply
 
@@ -89,23 +90,51 @@ async def hijacked(request: Request) -> Response:
         live = parts.fleet.functions()
         rows = []
         for hijack in parts.registry.snapshot().hijacks:
-            names = [f for f in live if hijack.id in f.hijacks]
-            common = {
-                "hijack": hijack.id,
-                "service": hijack.service,
-                "strategies": sorted({spec.name for specs in hijack.stages.values() for spec in specs}),
-                "owner": hijack.owner,
-                "reason": hijack.reason,
-                "created_at": hijack.created_at,
-                "expires_at": hijack.expires_at,
-            }
-            rows += [{**common, "name": f.function, "service": f.service, "states": f.states} for f in names]
-            if not names:
-                rows.append({**common, "name": str(hijack.target), "states": {}})
+            found = [one for one in live if hijack.id in one.hijacks]
+            rows += [_about(hijack, one.function, one) for one in found]
+            if not found:
+                rows.append(_about(hijack, str(hijack.target)))
         return rows
 
     rows = await run_in_threadpool(answer)
     return reply({"hijacked_functions": rows, "count": len(rows)})
+
+
+async def one_hijacked(request: Request) -> Response:
+    """The hijacks that mean one function, and how far each is in force."""
+    parts, given = parts_of(request), request.path_params["function"]
+
+    def answer() -> dict[str, Any]:
+        hijacks = parts.registry.snapshot().hijacks
+        function = meant(parts, given, "function", [str(one.target) for one in hijacks])
+        module, _, qualname = function.partition(":")
+        live = parts.fleet.functions(function=function)
+        rows = []
+        for hijack in hijacks:
+            found = [one for one in live if hijack.id in one.hijacks]
+            rows += [_about(hijack, function, one) for one in found]
+            if not found and (str(hijack.target) == function or hijack.target.matches(module, qualname)):
+                rows.append(_about(hijack, function))
+        return {"name": function, "hijacks": rows, "count": len(rows)}
+
+    found = await run_in_threadpool(answer)
+    if not found["count"]:
+        return refusal(404, f"{given[:200]!r} is not hijacked", "GET /api/hijacked lists what is")
+    return reply(found)
+
+
+def _about(hijack: Hijack, name: str, live: LiveFunction | None = None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "hijack": hijack.id,
+        "service": live.service if live else hijack.service,
+        "strategies": sorted({spec.name for specs in hijack.stages.values() for spec in specs}),
+        "owner": hijack.owner,
+        "reason": hijack.reason,
+        "created_at": hijack.created_at,
+        "expires_at": hijack.expires_at,
+        "states": live.states if live else {},
+    }
 
 
 async def report(request: Request) -> Response:
