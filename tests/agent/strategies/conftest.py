@@ -1,0 +1,142 @@
+"""One application with a function of every form, and what a test asks of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from module_under_test import application, hijack
+
+SOURCE = """
+    runs = []
+
+    class Failure(Exception):
+        pass
+
+    class Needy(Exception):
+        def __init__(self, one, two): ...
+
+    failure = Failure("as it was")
+
+    def _run(a, b, rest, c, more):
+        runs.append(a)
+        if a == "fail":
+            raise failure
+        return a, b, rest, c, more
+
+    def plain(a, b=2, *rest, c=3, **more):
+        return _run(a, b, rest, c, more)
+
+    async def coroutine(a, b=2, *rest, c=3, **more):
+        return _run(a, b, rest, c, more)
+
+    def generator(n):
+        runs.append(n)
+        for i in range(n):
+            yield i
+
+    async def async_generator(n):
+        runs.append(n)
+        for i in range(n):
+            yield i
+
+    def other_plain(a, b=2, *rest, c=3, **more):
+        return "other"
+
+    async def other_coroutine(a, b=2, *rest, c=3, **more):
+        return "other"
+
+    class Thing:
+        def method(self, a, b=2, *rest, c=3, **more):
+            return _run(a, b, rest, c, more)
+
+        @classmethod
+        def by_class(cls, a, b=2, *rest, c=3, **more):
+            return _run(a, b, rest, c, more)
+
+        @staticmethod
+        def static(a, b=2, *rest, c=3, **more):
+            return _run(a, b, rest, c, more)
+
+        def other_method(self, a, b=2, *rest, c=3, **more):
+            return "other"
+
+        @classmethod
+        def other_by_class(cls, a, b=2, *rest, c=3, **more):
+            return "other"
+
+        @staticmethod
+        def other_static(a, b=2, *rest, c=3, **more):
+            return "other"
+"""
+
+FORMS = {
+    "plain": "plain",
+    "coroutine": "coroutine",
+    "method": "Thing.method",
+    "by_class": "Thing.by_class",
+    "static": "Thing.static",
+}
+"""How a function may be called: the name of the form and the function's qualname."""
+
+
+class App:
+    """The application and the hijacks in force in it."""
+
+    def __init__(self, module, attachments):
+        self.module = module
+        self.attachments = attachments
+        self.tracer = attachments.tracer
+
+    @property
+    def runs(self):
+        return self.module.runs
+
+    def name(self, qualname):
+        return f"{self.module.__name__}:{qualname}"
+
+    def apply(self, qualname, *strategies):
+        """Put strategies on one function, in place of any others; return its report."""
+        self.attachments.apply([hijack(self.name(qualname), *strategies)])
+        return self.attachments.reports()[self.name(qualname)]
+
+    def release(self):
+        self.attachments.apply([])
+
+    def function(self, qualname):
+        """Return the plain function under a qualname."""
+        holder = self.module
+        for part in qualname.split("."):
+            held = vars(holder)[part]
+            holder = getattr(held, "__func__", held)
+        return holder
+
+    def bound(self, qualname):
+        """Return what callers call."""
+        if not qualname.startswith("Thing."):
+            return getattr(self.module, qualname)
+        return getattr(self.module.Thing(), qualname.partition(".")[2])
+
+    def call(self, qualname, *args, **kwargs):
+        """Call it, and run it to its end when it is a coroutine."""
+        result = self.bound(qualname)(*args, **kwargs)
+        return asyncio.run(result) if asyncio.iscoroutine(result) else result
+
+    def decisions(self, qualname, strategy=None):
+        """Return the counted decisions: ``outcome`` or ``outcome reason`` → count."""
+        counted = Counter()
+        for count in self.attachments.by_name[self.name(qualname)].meter.counts():
+            told = dict(count.attributes)
+            if count.metric == "mystic.function.decisions" and strategy in (None, told["mystic.strategy"]):
+                counted[" ".join(filter(None, (told["mystic.decision"], told.get("mystic.reason"))))] += count.value
+        return dict(counted)
+
+    def calls(self, qualname):
+        return self.attachments.by_name[self.name(qualname)].meter.calls
+
+
+@pytest.fixture
+def app(tmp_path):
+    with application(tmp_path, SOURCE, traces=float("inf")) as (module, attachments):
+        yield App(module, attachments)

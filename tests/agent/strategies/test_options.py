@@ -1,0 +1,62 @@
+"""Options of strategies are refused with the field, the value and the remedy."""
+
+from __future__ import annotations
+
+import pytest
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.path import parse_path
+from mystic_agent.contract.strategy import parse_strategy
+
+REFUSED = [
+    ({"mock": {"value": 1, "exception": "KeyError"}}, "s.mock", "only one of"),
+    ({"mock": {"exception": "KeyErr"}}, "s.mock.exception", "builtin exception"),
+    ({"mock": {"exception": "SystemExit"}}, "s.mock.exception", "builtin exception"),
+    ({"mock": {"exception": "a b"}}, "s.mock.exception", "name a class"),
+    ({"mock": {"value": float("nan")}}, "s.mock.value", "finite"),
+    ({"mock": {"value": {1: 2}}}, "s.mock.value", "JSON value"),
+    ({"mock": {"value": [[]] * 20_000}}, "s.mock.value", "at most 10000 parts"),
+    ({"mock": {"sequence": []}}, "s.mock.sequence", "at least one"),
+    ({"mock": {"sequence": [{"raise": "KeyError", "because": 1}]}}, "s.mock.sequence[0]", "raise"),
+    ({"mock": {"sequence": [1, {"raise": ""}]}}, "s.mock.sequence[1].raise", "name a class"),
+    ({"mock": {"then": "stop"}}, "s.mock.then", "last, cycle, original"),
+    ({"mock": {"message": "\x1b[31m"}}, "s.mock.message", "printable"),
+]
+
+
+def _deep(levels):
+    value = None
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "remedy"), [*REFUSED, ({"mock": {"value": _deep(5000)}}, "s.mock.value", "deep")]
+)
+def test_a_bad_option_is_named_with_its_remedy(given, field, remedy):
+    with pytest.raises(Invalid) as caught:
+        parse_strategy(given, "s")
+    assert caught.value.field == field
+    assert remedy in caught.value.remedy
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(("given", "share"), [("20%", 0.2), ("0.5 %", 0.005), (1, 1.0), (0.25, 0.25)])
+def test_a_share_is_a_number_or_a_percentage(given, share):
+    assert parse_strategy({"log": {"sample": given}}, "s").options["sample"] == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [("user_id", ("user_id",)), ("request.user.id", ("request", "user", "id")), ("a[10].b", ("a", 10, "b"))],
+)
+def test_a_path_is_its_steps(text, steps):
+    assert parse_path(text, "f") == steps
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.", "a..b", "a[x]", "a()", "a.__class__", "_a", "a[-1]", "é", "a" * 300, 5, "a.b" * 20]
+)
+def test_what_is_no_path_is_refused(text):
+    with pytest.raises(Invalid, match=r"path|steps"):
+        parse_path(text, "f")
