@@ -19,7 +19,8 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIES = (
     (re.compile(r"(?<![\w.])(\d+(?:\\\.\d+)?)\\? (µs|ms|s|h)(?!\w)"), r"[\\d.]+ (?:µs|ms|s|h)"),
     (re.compile(r"\d+\\\.\d+%"), r"[\\d.]+%"),
-    (re.compile(r"(?<=\bshop )\d{4,7}\b"), r"\\d+"),  # a process id
+    (re.compile(r"(?<=\bshop )\d{4,7}\b|(?<=pid )\d{4,7}\b"), r"\\d+"),  # a process id
+    (re.compile(r"\b[0-9a-f]{16}\b"), r"[0-9a-f]{16}"),  # an instance
     (re.compile(r"(?<!\w)defined in (?=shop)"), r"defined in \\S*"),
 )
 _IDENTITY = re.compile(r"\b(?=[a-f]*\d)[0-9a-f]{12}\b")
