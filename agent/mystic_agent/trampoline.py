@@ -102,7 +102,7 @@ def build(template: str, code: CodeType, constants: dict[str, Any]) -> CodeType:
         code: the code that is replaced; gives names, flags, first line and free variables.
         constants: hashable values; ``hash(code)`` must go on working.
     """
-    blank = _compile(template, form_of(code), tuple(constants))
+    blank, holes = _compile(template, form_of(code), tuple(constants))
     count = count_parameters(code)
     return blank.replace(
         co_argcount=code.co_argcount,
@@ -110,7 +110,7 @@ def build(template: str, code: CodeType, constants: dict[str, Any]) -> CodeType:
         co_kwonlyargcount=code.co_kwonlyargcount,
         co_varnames=code.co_varnames[:count] + blank.co_varnames[count:],
         co_freevars=code.co_freevars,
-        co_consts=tuple(_fill(constant, constants) for constant in blank.co_consts),
+        co_consts=_fill(blank, holes, constants),
         co_flags=blank.co_flags | code.co_flags & (VARARGS | VARKEYWORDS | NESTED | ITERABLE_COROUTINE),
         co_name=code.co_name,
         co_qualname=code.co_qualname,
@@ -165,22 +165,28 @@ def stage(template: str, kind: str, parameters: int, constants: dict[str, Any]) 
 
     Used for the inner stages of a hook; the names in its tracebacks are marked like a trampoline's.
     """
-    blank = _compile(template, Form(kind, parameters, 0), tuple(constants))
-    consts = tuple(_fill(constant, constants) for constant in blank.co_consts)
-    return FunctionType(blank.replace(co_consts=consts, co_name="mystic_stage", co_filename=MARK + "stage"), {})
+    blank, holes = _compile(template, Form(kind, parameters, 0), tuple(constants))
+    return FunctionType(
+        blank.replace(co_consts=_fill(blank, holes, constants), co_name="mystic_stage", co_filename=MARK + "stage"), {}
+    )
 
 
 _SENTINEL = "\x00mystic:"
 
 
-def _fill(constant: object, constants: dict[str, Any]) -> Any:
-    if isinstance(constant, str) and constant.startswith(_SENTINEL):
-        return constants[constant[len(_SENTINEL) :]]
-    return constant
+Holes = tuple[tuple[int, str], ...]
+"""Where in ``co_consts`` which of the constants belongs."""
+
+
+def _fill(blank: CodeType, holes: Holes, constants: dict[str, Any]) -> tuple[Any, ...]:
+    filled = list(blank.co_consts)
+    for position, name in holes:
+        filled[position] = constants[name]
+    return tuple(filled)
 
 
 @lru_cache(maxsize=1024)
-def _compile(template: str, form: Form, names: tuple[str, ...]) -> CodeType:
+def _compile(template: str, form: Form, names: tuple[str, ...]) -> tuple[CodeType, Holes]:
     parameters = [f"p{i}" for i in range(form.parameters)]
     arguments = ", ".join(parameters)
     source = template.replace("@ARGS@", arguments).replace("@TUPLE@", f"({arguments}{',' * bool(parameters)})")

@@ -10,6 +10,11 @@ from mystic_agent.guard import FAULTS
 Outside = tuple[bytes, bytes]
 
 
+def present() -> bool:
+    """True when the application has set an OpenTelemetry tracer provider; the API alone makes no spans."""
+    return getattr(sys.modules.get("opentelemetry.trace"), "_TRACER_PROVIDER", None) is not None
+
+
 def current() -> Outside | None:
     """Return (trace id, span id) of the application's running OpenTelemetry span, or None."""
     api: Any = sys.modules.get("opentelemetry.trace")

@@ -102,7 +102,7 @@ class Tracer:
         with self._lock:
             self._single_budget = SINGLES_PER_TICK
             self._offset = time_ns() - perf_counter_ns()
-            self._joined = "opentelemetry.trace" in sys.modules
+            self._joined = foreign.present()
             if self._per_second == float("inf"):
                 self._wanted = self._per_second
             else:
