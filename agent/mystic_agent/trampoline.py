@@ -132,9 +132,19 @@ def build_nested(template: str, code: CodeType, constants: dict[str, Any]) -> Co
     built = build(prelude + template.replace("$O", _INNER), code, constants)
     return built.replace(
         co_consts=tuple(
-            flatten(code) if isinstance(c, CodeType) and c.co_name == _INNER else c for c in built.co_consts
+            _original_of(code) if isinstance(c, CodeType) and c.co_name == _INNER else c for c in built.co_consts
         )
     )
+
+
+def _original_of(code: CodeType) -> CodeType:
+    flat = flatten(code)
+    return flat.replace(co_consts=(*flat.co_consts, _ORIGINAL))
+
+
+def is_original(code: CodeType) -> bool:
+    """True for the code of an original that a trampoline of :func:`build_nested` makes for the time of a call."""
+    return bool(code.co_consts) and code.co_consts[-1] == _ORIGINAL
 
 
 def rewrite(code: CodeType, inner: dict[int, CodeType]) -> CodeType:
@@ -160,17 +170,7 @@ def nested(code: CodeType) -> list[CodeType]:
     return found
 
 
-def stage(template: str, kind: str, parameters: int, constants: dict[str, Any]) -> FunctionType:
-    """Return a plain function of ``parameters`` positional parameters with ``template`` as its body.
-
-    Used for the inner stages of a hook; the names in its tracebacks are marked like a trampoline's.
-    """
-    blank, holes = _compile(template, Form(kind, parameters, 0), tuple(constants))
-    return FunctionType(
-        blank.replace(co_consts=_fill(blank, holes, constants), co_name="mystic_stage", co_filename=MARK + "stage"), {}
-    )
-
-
+_ORIGINAL = "\x00mystic original"
 _SENTINEL = "\x00mystic:"
 
 
@@ -211,7 +211,12 @@ def _compile(template: str, form: Form, names: tuple[str, ...]) -> tuple[CodeTyp
         module = compile(tree, MARK, "exec", dont_inherit=True, optimize=0)
     found = _find(module)
     assert found is not None  # noqa: S101 -- the source above always defines it
-    return found.replace(co_linetable=_without_columns(found))
+    holes = tuple(
+        (position, constant[len(_SENTINEL) :])
+        for position, constant in enumerate(found.co_consts)
+        if isinstance(constant, str) and constant.startswith(_SENTINEL)
+    )
+    return found.replace(co_linetable=_without_columns(found)), holes
 
 
 def _without_columns(code: CodeType) -> bytes:
