@@ -78,6 +78,18 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         ),
         "yields": Option(option.optional(option.items), None, "what a generator function yields"),
     },
+    "block": {
+        "message": Option(option.text(500), "", "why; becomes the text of the exception"),
+        "exception": Option(option.exception, "PermissionError", "what is raised"),
+        "value": Option(option.data, None, "what is returned instead of raising, as JSON"),
+        "returns": Option(option.flag, False, "return the value instead of raising, also when it is null"),
+    },
+    "fault": {
+        "share": Option(option.share, 1.0, "share of calls that are disturbed, e.g. 5%"),
+        "latency": Option(option.span(_LONGEST_WAIT), 0.0, "delay before the call"),
+        "exception": Option(option.exception, "", "what is raised instead of calling, e.g. ConnectionError"),
+        "message": _MESSAGE,
+    },
 }
 
 
@@ -87,7 +99,12 @@ def _one_outcome(options: Mapping[str, Any], field: str) -> None:
         raise Invalid(field, given, "give only one of value, exception, sequence and yields")
 
 
-CHECKS: dict[str, Callable[[Mapping[str, Any], str], None]] = {"mock": _one_outcome}
+def _some_fault(options: Mapping[str, Any], field: str) -> None:
+    if not options["latency"] and not options["exception"]:
+        raise Invalid(field, dict(options), "give latency, exception, or both")
+
+
+CHECKS: dict[str, Callable[[Mapping[str, Any], str], None]] = {"mock": _one_outcome, "fault": _some_fault}
 """What a strategy's options must satisfy together."""
 
 

@@ -80,7 +80,7 @@ class Strategy(Protocol):
         """Return the stage."""
 
 
-NAMES = ("cache", "log", "mock")
+NAMES = ("block", "cache", "fault", "log", "mock")
 """The strategies this agent has; ``observe`` is no stage, it is in every trampoline."""
 
 

@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 from module_under_test import application, hijack
+from mystic_agent.contract.strategy import parse_strategy
+from mystic_agent.strategies import Subject, known
 
 SOURCE = """
     runs = []
@@ -140,3 +142,46 @@ class App:
 def app(tmp_path):
     with application(tmp_path, SOURCE, traces=float("inf")) as (module, attachments):
         yield App(module, attachments)
+
+
+class Steps:
+    """A source of numbers or moments that a test sets; also a pause that takes no time and remembers its length."""
+
+    def __init__(self, *values):
+        self.values = list(values)
+        self.slept = []
+        self.now = 0
+
+    def __call__(self):
+        return self.values.pop(0) if self.values else self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += round(seconds * 1e9)
+
+    async def wait(self, seconds):
+        self.sleep(seconds)
+        return True
+
+
+@pytest.fixture
+def steps():
+    return Steps
+
+
+@pytest.fixture
+def staged(app):
+    """Make one stage by hand, with a clock or chance of the test's own; return it and what counts its decisions."""
+
+    def make(qualname, name, options=None, following=None, **parameters):
+        strategy, attached = known(name), app.attachments.by_name[app.name(qualname)]
+        [swap] = attached.swaps
+        kind, meter, keep = attached.kind, attached.meter, attached.keep
+        subject = Subject(
+            attached.name, swap.original, swap.code, kind, meter, app.tracer, keep, app.attachments.allowed
+        )
+        chosen = parse_strategy({name: options or {}}, "s").options
+        assert strategy.refuse(subject, chosen) == ""
+        return strategy.make(subject, chosen, following or swap.original, **parameters)
+
+    return make

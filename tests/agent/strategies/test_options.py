@@ -20,6 +20,10 @@ REFUSED = [
     ({"mock": {"sequence": [1, {"raise": ""}]}}, "s.mock.sequence[1].raise", "name a class"),
     ({"mock": {"then": "stop"}}, "s.mock.then", "last, cycle, original"),
     ({"mock": {"message": "\x1b[31m"}}, "s.mock.message", "printable"),
+    ({"fault": {}}, "s.fault", "latency, exception"),
+    ({"fault": {"latency": "1h"}}, "s.fault.latency", "at most 300 seconds"),
+    ({"fault": {"latency": False}}, "s.fault.latency", "duration"),
+    ({"fault": {"latency": "1s", "share": "120%"}}, "s.fault.share", "percentage"),
 ]
 
 

@@ -1,0 +1,13 @@
+"""How a coroutine waits: in the event loop that drives it, and not at all in one that is not asyncio's."""
+
+from __future__ import annotations
+
+
+async def pause(seconds: float) -> bool:
+    """Wait for ``seconds``; False, at once, when another library than asyncio drives this coroutine."""
+    import asyncio  # where it is needed: it is loaded already in a program that awaits
+
+    if asyncio._get_running_loop() is None:
+        return False
+    await asyncio.sleep(seconds)
+    return True
