@@ -164,6 +164,8 @@ class Attachments:
         if is_trampoline(one.function.__code__) and "<locals>" in one.qualname:
             return  # it came into being with its hook
         attached = self._named(module, one.qualname)
+        if any(inner.code is one.function.__code__ for inner in attached.nested):
+            return  # an instance: it has whatever the function that made it gives to all
         if all(swap.function is not one.function for swap in attached.swaps):
             swap = Swapped(one.function)
             attached.swaps.append(swap)
@@ -182,6 +184,7 @@ class Attachments:
                 for one in nested.find(swap):
                     attached = self._named(module, one.code.co_qualname)
                     attached.nested.append(one)
+                    attached.swaps = [s for s in attached.swaps if s.code is not one.code or not s.release()]
                     attached.kind = trampoline.kind_of(one.code)
                     attached.state = "released"
                     attached.default = self.scope.wants_function(module, attached.qualname, default)
@@ -249,9 +252,13 @@ class Attachments:
             else:
                 self._install(attached, chosen or Plan())
         except Refused as refused:
-            self._release(attached)
-            if attached.default and not attached.reason:
-                self._install(attached, Plan())  # refused, and observed as it would be without the hijack
+            if attached.default and not attached.reason:  # observed as it would be without the hijack
+                attached.state = (
+                    "released"  # in name only: the new hook replaces the old one, and no call is missed
+                )
+                self._install(attached, Plan())
+            else:
+                self._release(attached)
             attached.state, attached.why = "failed", str(refused)
         except (ValueError, TypeError, RuntimeError, SyntaxError) as error:
             guard.note("attach", error)

@@ -65,9 +65,11 @@ def adopt(changed: Iterable[Nested]) -> None:
         return
     for one in gc.get_objects():
         if type(one) is FunctionType:
-            code = codes.get(_origin(one.__code__))
-            if code is not None and code is not one.__code__ and code.co_freevars == one.__code__.co_freevars:
-                one.__code__ = code
+            own = one.__code__
+            code = codes.get(_origin(own))
+            if code is None or code is own or code.co_freevars != own.co_freevars or trampoline.is_original(own):
+                continue
+            one.__code__ = code
 
 
 def _origin(code: CodeType) -> tuple[str, int, str]:
