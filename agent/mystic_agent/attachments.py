@@ -377,6 +377,8 @@ class Attachments:
         self._lock = _thread.RLock()
         for attached in self.by_name.values():
             attached.meter.reset()
+            for state in attached.keep.values():
+                state.reset()
 
 
 def _changed(before: Sequence[Hijack], after: Sequence[Hijack]) -> list[Hijack]:

@@ -40,6 +40,13 @@ OBSERVING = frozenset({"observe", "log"})
 _LONGEST_WAIT = 300.0
 _MESSAGE = Option(option.text(500), "", "text of the exception")
 
+
+def _parameter(value: object, field: str) -> str:
+    if value == "" or (isinstance(value, str) and value.isidentifier()):
+        return value
+    raise Invalid(field, value, "give the name of a parameter")
+
+
 STRATEGIES: dict[str, dict[str, Option]] = {
     "observe": {},
     "log": {
@@ -89,6 +96,19 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         "latency": Option(option.span(_LONGEST_WAIT), 0.0, "delay before the call"),
         "exception": Option(option.exception, "", "what is raised instead of calling, e.g. ConnectionError"),
         "message": _MESSAGE,
+    },
+    "retry": {
+        "attempts": Option(option.whole(2, 20), 3, "calls in all, the first included"),
+        "base": Option(option.span(_LONGEST_WAIT), 0.1, "wait before the first retry at most; doubles each time"),
+        "longest": Option(option.span(_LONGEST_WAIT), 10.0, "wait at most"),
+        "budget": Option(option.share, 0.2, "retries as a share of calls, over all calls of the function"),
+        "reserve": Option(option.whole(1, 10_000), 10, "retries that may be made beyond that share"),
+        "exceptions": Option(option.exceptions, ("Exception",), "what is retried, e.g. ConnectionError,TimeoutError"),
+        "exclude": Option(option.exceptions, (), "what is not, although it is one of those"),
+    },
+    "timeout": {
+        "after": Option(option.span(86400.0, zero=False), 30.0, "how long a call may take"),
+        "parameter": Option(_parameter, "", "the function's own time limit in seconds, lowered to that; e.g. timeout"),
     },
 }
 

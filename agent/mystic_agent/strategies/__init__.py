@@ -80,7 +80,7 @@ class Strategy(Protocol):
         """Return the stage."""
 
 
-NAMES = ("block", "cache", "fault", "log", "mock")
+NAMES = ("block", "cache", "fault", "log", "mock", "retry", "timeout")
 """The strategies this agent has; ``observe`` is no stage, it is in every trampoline."""
 
 

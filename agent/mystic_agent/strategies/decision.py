@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from mystic_agent.contract import wire
 from mystic_agent.guard import guard
+from mystic_agent.observe.span import CURRENT, METER, place_now, rare
 from mystic_agent.strategies import Subject
+
+LONGEST = 500
 
 
 class Decision:
@@ -17,12 +20,12 @@ class Decision:
         reason: further detail; of few distinct values.
     """
 
-    __slots__ = ("_cell", "_h", "_label", "_tracer")
+    __slots__ = ("_cell", "_h", "_label", "_meter", "_tracer")
 
     def __init__(self, subject: Subject, strategy: str, outcome: str, reason: str = "") -> None:
+        self._meter, self._tracer = subject.meter, subject.tracer
         self._h = subject.meter.h
         self._cell = subject.meter.cell(strategy, outcome, reason)
-        self._tracer = subject.tracer
         self._label = f"{strategy}:{outcome}"
 
     def __call__(self) -> None:
@@ -32,5 +35,14 @@ class Decision:
             guard.run("decision", self._annotate, None)
 
     def _annotate(self) -> None:
-        if self._tracer.sampling:
-            self._tracer.annotate(wire.DECISION, self._label)
+        """Add it to what was decided before on the same call; spans of generators are never current."""
+        place = place_now.get()
+        span = place[CURRENT] if place is not None and self._tracer.sampling else None
+        if span is None or span[METER] is not self._meter:
+            return
+        extra = rare(span)
+        before = dict(extra.attributes).get(wire.DECISION)
+        label = self._label if before is None else f"{before}, {self._label}"
+        if len(label) <= LONGEST:
+            others = (pair for pair in extra.attributes if pair[0] != wire.DECISION)
+            extra.attributes = (*others, (wire.DECISION, label))

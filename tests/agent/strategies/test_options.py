@@ -23,6 +23,11 @@ REFUSED = [
     ({"fault": {}}, "s.fault", "latency, exception"),
     ({"fault": {"latency": "1h"}}, "s.fault.latency", "at most 300 seconds"),
     ({"fault": {"latency": False}}, "s.fault.latency", "duration"),
+    ({"retry": {"attempts": 1}}, "s.retry.attempts", "from 2 to 20"),
+    ({"retry": {"exceptions": "ConnectionErr"}}, "s.retry.exceptions[0]", "builtin exception"),
+    ({"retry": {"exceptions": ["KeyError"] * 51}}, "s.retry.exceptions", "at most 50"),
+    ({"timeout": {"after": 0}}, "s.timeout.after", "positive duration"),
+    ({"timeout": {"parameter": "a b"}}, "s.timeout.parameter", "name of a parameter"),
     ({"fault": {"latency": "1s", "share": "120%"}}, "s.fault.share", "percentage"),
 ]
 

@@ -1,0 +1,33 @@
+"""State of a strategy that outlives a re-attach: a breaker stays open when another strategy is put beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from mystic_agent.strategies import Subject
+
+MOST = 8
+"""States of one strategy on one function, for as many sets of options; those made longest ago go first."""
+
+
+class State(Protocol):
+    """What may be kept."""
+
+    def reset(self) -> None:
+        """Take new locks and forget what other threads had under way, as a forked child must."""
+
+
+S = TypeVar("S", bound=State)
+
+
+def kept(subject: Subject, strategy: str, options: Mapping[str, Any], make: Callable[[], S]) -> S:
+    """Return the state of ``strategy`` with these options on this function's code, made when there is none."""
+    key = (strategy, subject.code, repr(sorted(options.items())))
+    found = subject.keep.get(key)
+    if found is None:
+        mine = [one for one in subject.keep if one[0] == strategy]
+        for old in mine[: max(0, len(mine) - MOST + 1)]:
+            del subject.keep[old]
+        found = subject.keep[key] = make()
+    return found

@@ -1,0 +1,153 @@
+"""retry: a call that fails is made again, after a wait that grows, for as long as there is budget.
+
+The wait before the n-th retry is drawn evenly from 0 to ``base`` times 2 to the power of n-1, at most ``longest``, so
+that callers who failed together do not come back together ("full jitter"; M. Brooker, "Exponential Backoff And
+Jitter", AWS Architecture Blog, 2015). The budget is shared by all calls of the function in this process: each call
+adds a share of one retry, each retry takes one, so that retries cannot multiply the load on what is down already.
+
+What the last attempt raises reaches the caller as the same object. A function that must not run twice must not
+have this strategy: nobody can tell from outside.
+"""
+
+from __future__ import annotations
+
+import _thread
+import random as chance
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from mystic_agent.guard import FAULTS, guard
+from mystic_agent.strategies import Stage, Subject
+from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.kept import kept
+from mystic_agent.strategies.pause import pause
+from mystic_agent.strategies.raised import Kinds
+
+_PARTS = 1_000_000
+
+
+def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
+    """What a generator has yielded cannot be taken back."""
+    if subject.kind in ("generator", "async_generator"):
+        return (
+            f"retry cannot call {subject.kind.replace('_', ' ')} functions again: their caller has had a part already"
+        )
+    return ""
+
+
+def make(
+    subject: Subject,
+    options: Mapping[str, Any],
+    following: Stage,
+    *,
+    random: Callable[[], float] = chance.random,
+    sleep: Callable[[float], object] = time.sleep,
+    wait: Callable[[float], Awaitable[bool]] = pause,
+) -> Stage:
+    """Return a stage that calls again what fails.
+
+    Args:
+        random: returns a share from 0 up to 1.
+        sleep: blocks for so many seconds.
+        wait: the same for coroutines.
+    """
+    policy = _Policy(subject, options, random)
+
+    async def retried_async(*values: Any) -> Any:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                result = await following(*values)
+            except FAULTS as error:
+                seconds = guard.run("retry", policy.failed, None, error, attempt)
+                if seconds is None:
+                    raise
+            else:
+                guard.run("retry", policy.succeeded, None, attempt)
+                return result
+            await wait(seconds)  # outside of the handler, so that the next failure does not hang on this one
+
+    def retried(*values: Any) -> Any:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                result = following(*values)
+            except FAULTS as error:
+                seconds = guard.run("retry", policy.failed, None, error, attempt)
+                if seconds is None:
+                    raise
+            else:
+                guard.run("retry", policy.succeeded, None, attempt)
+                return result
+            sleep(seconds)
+
+    return retried_async if subject.kind == "coroutine" else retried
+
+
+class Budget:
+    """How many retries may still be made: ``reserve`` at first and at most, ``share`` more for every call."""
+
+    def __init__(self, share: float, reserve: int) -> None:
+        self._share = round(share * _PARTS)
+        self._most = reserve * _PARTS
+        self._left = self._most
+        self._lock = _thread.RLock()
+
+    def earn(self) -> None:
+        """Take note of a call."""
+        with self._lock:
+            self._left = min(self._most, self._left + self._share)
+
+    def spend(self) -> bool:
+        """Take one retry; False when there is none."""
+        with self._lock:
+            if self._left < _PARTS:
+                return False
+            self._left -= _PARTS
+            return True
+
+    def reset(self) -> None:
+        """Take a new lock, as a forked child must."""
+        self._lock = _thread.RLock()
+
+
+class _Policy:
+    """Whether, and after how long, a call is made again."""
+
+    def __init__(self, subject: Subject, options: Mapping[str, Any], random: Callable[[], float]) -> None:
+        self.budget = kept(subject, "retry", options, lambda: Budget(options["budget"], options["reserve"]))
+        self.attempts: int = options["attempts"]
+        self.base, self.longest = options["base"], options["longest"]
+        self.wanted, self.excluded = Kinds(options["exceptions"]), Kinds(options["exclude"])
+        self.random = random
+        self.passed, self.retried, self.recovered, self.exhausted, self.over_budget, self.not_retried = (
+            Decision(subject, "retry", outcome)
+            for outcome in ("passed", "retried", "recovered", "exhausted", "over_budget", "not_retried")
+        )
+
+    def succeeded(self, attempt: int) -> None:
+        """Take note of a call that returned at its ``attempt``-th attempt, counted from 1."""
+        if attempt == 1:
+            self.budget.earn()
+            self.passed()
+        else:
+            self.recovered()
+
+    def failed(self, error: Exception, attempt: int) -> float | None:
+        """Return the seconds to wait before the next attempt, or None when there is to be none."""
+        if attempt == 1:
+            self.budget.earn()
+        if self.excluded.has(error) or not self.wanted.has(error):
+            self.not_retried()
+        elif attempt >= self.attempts:
+            self.exhausted()
+        elif not self.budget.spend():
+            self.over_budget()
+        else:
+            seconds = float(self.random() * min(self.longest, self.base * 2.0 ** (attempt - 1)))
+            self.retried()
+            return seconds
+        return None
