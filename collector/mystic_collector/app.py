@@ -24,6 +24,7 @@ from mystic_collector.hijacks.fleet import Fleet
 from mystic_collector.hijacks.registry import Registry
 from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.endpoint import Ingest
+from mystic_collector.ingest.intake import Intake
 from mystic_collector.ingest.writer import Writer
 from mystic_collector.parts import Parts
 from mystic_collector.reply import crashed, http_error, invalid, unavailable
@@ -69,7 +70,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/traces/{id}", traces.one_trace),
             Route("/openapi.json", openapi.endpoint),
         ],
-        middleware=[Middleware(Gate, settings=settings)],
+        middleware=[Middleware(Gate, settings=settings), Middleware(Intake)],
         exception_handlers={Invalid: invalid, HTTPException: http_error, StoreError: unavailable, Exception: crashed},
         lifespan=_lifespan(parts, release),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from mystic_agent.contract.errors import Invalid
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,14 @@ from mystic_collector.ingest.body import inflate, read_body
 from mystic_collector.otlp.refused import RefusedError
 
 MOST_JSON_BYTES = 2**20
+MOST_DEPTH = 40
+"""Of what is sent; far below the 254 levels that can be answered again inside something else."""
+
+# What is left of a body that is refused is not read: the connection is of no further use.
+_HEADERS = {408: {"Connection": "close"}, 413: {"Connection": "close"}, 429: {"Retry-After": "1"}}
+_SMALL = 64 * 1024
+"""Bytes read on the event loop; what takes longer must not hold up health and the streams."""
+
 PATIENCE = 15.0
 """Seconds a client may take to send a body."""
 
@@ -56,21 +65,45 @@ async def crashed(request: Request, error: Exception) -> Response:
 async def read_object(request: Request, most_bytes: int = MOST_JSON_BYTES) -> dict[str, Any]:
     """Return the request's JSON object, which may be compressed with gzip.
 
+    Args:
+        most_bytes: of the body as sent, and again after decompression.
+
     Raises:
-        Invalid: when the body is not one.
-        HTTPException: 413 when it has more than ``most_bytes``, 408 when it comes too slowly.
+        Invalid: when the body is JSON and not an object.
+        HTTPException: 400 when it is not JSON or nested too deeply, 408 when it comes too slowly, 413 when it is
+            too large, 415 when its encoding is unknown.
     """
+    encoding = request.headers.get("content-encoding", "").strip().lower()
     try:
         body = await read_body(request, most_bytes, PATIENCE)
-        body = inflate(body, request.headers.get("content-encoding", "").strip().lower(), most_bytes)
-        value = orjson.loads(body or b"{}")
+        if len(body) <= _SMALL and not encoding:
+            value = _parse(body)
+        else:
+            value = await run_in_threadpool(lambda: _parse(inflate(body, encoding, most_bytes)))
     except RefusedError as error:
-        raise HTTPException(error.status, error.message) from error
-    except orjson.JSONDecodeError as error:
-        raise Invalid("body", body[:60], f"send a JSON object ({error})") from error
+        raise HTTPException(error.status, error.message, _HEADERS.get(error.status)) from error
     if not isinstance(value, dict):
         raise Invalid("body", type(value).__name__, "send a JSON object")
     return value
+
+
+def _parse(body: bytes) -> Any:
+    """Return the JSON in ``body``; nothing counts as an empty object.
+
+    Raises:
+        RefusedError: 400 when it is none, or nested more deeply than what is answered may be.
+    """
+    try:
+        value = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise RefusedError(400, f"the body is not JSON ({error}); send a JSON object") from error
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        boxes = [one for one in level if isinstance(one, dict | list)]
+        if not boxes:
+            return value
+        level = [one for box in boxes for one in (box.values() if isinstance(box, dict) else box)]
+    raise RefusedError(400, f"the body is nested more than {MOST_DEPTH} deep; send a flatter object")
 
 
 def number(request: Request, name: str, default: int, low: int, high: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -13,11 +14,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mystic_collector.app import build_app
+from mystic_collector.connection import connections
 from mystic_collector.parts import Parts
 from mystic_collector.settings import Settings
 
 _log = logging.getLogger("mystic_collector")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ENOUGH_FILES = 16_384
+"""For the most streams and waiting connections there may be, and what else is open."""
 
 
 class CollectorServer(uvicorn.Server):
@@ -44,6 +48,7 @@ class CollectorServer(uvicorn.Server):
             raise
         config = uvicorn.Config(
             self.app,
+            http=connections(settings.head_timeout, min(settings.max_waiting, _most_sockets() // 2)),
             log_config=None,
             access_log=False,
             proxy_headers=False,
@@ -51,6 +56,7 @@ class CollectorServer(uvicorn.Server):
             ws="none",
             timeout_graceful_shutdown=3,
             timeout_keep_alive=75,
+            h11_max_incomplete_event_size=16 * 1024,
             backlog=512,
         )
         super().__init__(config)
@@ -87,6 +93,15 @@ class CollectorServer(uvicorn.Server):
         """End the streams first: they would otherwise be waited for."""
         self.parts.streams.close()
         await super().shutdown(sockets=sockets)
+
+
+def _most_sockets() -> int:
+    """Return how many files this process may have open, after asking for as many as it may ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = hard if hard != resource.RLIM_INFINITY else max(soft, _ENOUGH_FILES)
+    if soft < min(wanted, _ENOUGH_FILES):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, _ENOUGH_FILES), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def bind(host: str, port: int) -> socket.socket:

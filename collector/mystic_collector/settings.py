@@ -34,7 +34,9 @@ class Settings:
         max_inflated_bytes: largest request body after decompression.
         max_queue_bytes: spans and points waiting for the writer; more is answered with 429.
         max_functions: distinct function names kept; further ones share one overflow name.
-        body_timeout: seconds a client may take to send a body.
+        head_timeout: seconds a client may take to send the head of a request.
+        body_timeout: seconds a client may take to send a body of telemetry.
+        max_waiting: connections without a request; above it the longest waiting are closed.
     """
 
     host: str = "127.0.0.1"
@@ -51,7 +53,9 @@ class Settings:
     max_inflated_bytes: int = 16 * 2**20
     max_queue_bytes: int = 32 * 2**20
     max_functions: int = 50_000
+    head_timeout: float = 10.0
     body_timeout: float = 15.0
+    max_waiting: int = 4_000
 
 
 def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:

@@ -67,10 +67,7 @@ async def hijack(request: Request) -> Response:
     for name in body:
         if name not in _FIELDS:
             raise Invalid("body", name, f"unknown field; known are {', '.join(_FIELDS)}")
-    given = require_text(body, "strategy")
-    strategy = _ALIASES.get(given, given)
-    if strategy not in STRATEGIES:
-        raise Invalid("strategy", given, f"give one of {', '.join(sorted((*STRATEGIES, *_ALIASES)))}")
+    strategy = _strategy(body)
     function = require_text(body, "function")
     parts = parts_of(request)
 
@@ -102,7 +99,7 @@ async def unhijack(request: Request) -> Response:
     """Remove every hijack of a function, or those of one strategy."""
     body = await read_object(request)
     function = require_text(body, "function")
-    wanted = body.get("strategy")
+    wanted = _strategy(body) if body.get("strategy") else ""
     parts = parts_of(request)
 
     def remove() -> list[str] | None:
@@ -111,7 +108,7 @@ async def unhijack(request: Request) -> Response:
             one
             for one in parts.registry.snapshot().hijacks
             if str(one.target) == target
-            and (not wanted or _ALIASES.get(wanted, wanted) in {s.name for specs in one.stages.values() for s in specs})
+            and (not wanted or wanted in {spec.name for specs in one.stages.values() for spec in specs})
         ]
         removed = []
         for one in found:
@@ -125,6 +122,14 @@ async def unhijack(request: Request) -> Response:
     if not removed:
         return refusal(404, f"{function[:200]!r} is not hijacked", "GET /api/hijacked lists what is")
     return reply({"removed": removed, "count": len(removed)})
+
+
+def _strategy(body: dict[str, Any]) -> str:
+    given = require_text(body, "strategy")
+    strategy = _ALIASES.get(given, given)
+    if strategy not in STRATEGIES:
+        raise Invalid("strategy", given, f"give one of {', '.join(sorted((*STRATEGIES, *_ALIASES)))}")
+    return strategy
 
 
 def _targets(parts: Parts) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.hijack import Hijack
-from mystic_agent.contract.report import parse_report
+from mystic_agent.contract.report import Report, parse_report
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +17,9 @@ from mystic_collector.discovery.resolve import resolve
 from mystic_collector.hijacks.live import LiveFunction
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, read_object, refusal, reply
+
+MOST_STATUS_BYTES = 64 * 1024
+"""Of the facts for people in one report."""
 
 _REMEDY = "GET /api/hijacks lists them"
 
@@ -141,8 +146,16 @@ async def report(request: Request) -> Response:
     """Take an agent's report."""
     parts = parts_of(request)
     body = await read_object(request, parts.settings.max_inflated_bytes)
-    await run_in_threadpool(lambda: parts.fleet.take(parse_report(body)))
+    await run_in_threadpool(lambda: parts.fleet.take(_sound(parse_report(body))))
     return reply({"version": parts.registry.snapshot().version})
+
+
+def _sound(report: Report) -> Report:
+    """Return the report when its free part is small enough to be kept for as long as the process lives."""
+    size = len(orjson.dumps(report.status, default=str))
+    if size > MOST_STATUS_BYTES:
+        raise Invalid("status", f"{size} bytes", f"give at most {MOST_STATUS_BYTES} bytes as JSON")
+    return report
 
 
 def _put(parts: Parts, fields: dict[str, Any], identity: str) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class Connection:
         """Return the reply to a POST."""
         return self._ask("POST", path, json=body)
 
+    def put(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the reply to a PUT."""
+        return self._ask("PUT", path, json=body)
+
     def delete(self, path: str) -> Any:
         """Return the reply to a DELETE."""
         return self._ask("DELETE", path)

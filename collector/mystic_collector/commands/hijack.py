@@ -13,6 +13,7 @@ from mystic_agent.contract.strategy import STRATEGIES
 
 from mystic_collector.commands.connection import Connection, add_address
 from mystic_collector.commands.ending import Failed, ending, plain, show
+from mystic_collector.commands.named import named
 
 _WAIT = 5.0
 _EVERY = 0.1
@@ -62,13 +63,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", default="*", help="only this service (default: all)")
     parser.add_argument("--owner", default=None, help="who asks for it (default: you)")
     parser.add_argument("--reason", default="", help="why; shown to others")
+    parser.add_argument(
+        "--replace", action="store_true", help="change the hijack with this id or target instead of adding another"
+    )
     parser.add_argument("--expires", default=None, help="end by itself after, e.g. 24h (default: never)")
     add_address(parser)
 
 
 @ending
 def run(args: argparse.Namespace) -> int:
-    """Add the hijack and wait until every process has answered, five seconds at most."""
+    """Add or change the hijack and wait until every process has answered, five seconds at most."""
     if not args.strategies:
         choices = ", ".join(f"--{name}" for name in STRATEGIES)
         raise Failed("no strategy is given", f"add at least one of {choices}", 2)
@@ -82,9 +86,19 @@ def run(args: argparse.Namespace) -> int:
     if args.expires:
         fields["expires_in"] = args.expires
     with Connection(args) as collector:
-        added = _settled(collector, collector.post("/api/hijacks", fields))
+        put = _replace(collector, fields) if args.replace else collector.post("/api/hijacks", fields)
+        added = _settled(collector, put)
     show(args, added, _text(added))
     return 0
+
+
+def _replace(collector: Connection, fields: dict[str, Any]) -> dict[str, Any]:
+    """Change the first hijack that is named, and take further ones of the same target back."""
+    first, *others = named(fields["target"], collector.get("/api/hijacks")["hijacks"])
+    changed = collector.put(f"/api/hijacks/{first['id']}", {**fields, "target": first["target"]})
+    for one in others:
+        collector.delete(f"/api/hijacks/{one['id']}")
+    return changed
 
 
 def _user() -> str:

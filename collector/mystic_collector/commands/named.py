@@ -1,0 +1,29 @@
+"""Which hijacks a person means by an id, a target or a part of a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mystic_agent.contract.errors import Invalid
+
+from mystic_collector.commands.ending import Failed
+from mystic_collector.discovery.resolve import resolve
+
+
+def named(text: str, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the hijacks among ``listed`` that ``text`` names: at least one.
+
+    Raises:
+        Failed: when it names none, or several different targets.
+    """
+    found = [one for one in listed if text in (one["id"], one["target"])]
+    if found:
+        return found
+    try:
+        target = resolve(text, dict.fromkeys(one["target"] for one in listed))
+    except Invalid as error:
+        raise Failed(f"no hijack is {text!r}", error.remedy if listed else "there are none", 2) from error
+    found = [one for one in listed if one["target"] == target]
+    if not found:
+        raise Failed(f"no hijack is {text!r}", "'mystic status' lists them", 2)
+    return found
