@@ -42,7 +42,8 @@ def test_a_cache_is_added_changed_and_removed_in_every_process_while_the_service
     assert lab.api("PUT", f"/api/hijacks/{hijack['id']}", changed)[0] == 200
     until(lambda: runs_again(port), "the change, which leaves this stage out, in both workers")
 
-    assert lab.api("PUT", f"/api/hijacks/{hijack['id']}", {**changed, "stages": [{"cache": {}}]})[0] == 200
+    replaced = lab.mystic("hijack", "shop:price", "--cache", "ttl=2h", "--replace", "--format", "json")
+    assert (replaced.returncode, json.loads(replaced.stdout)["id"]) == (0, hijack["id"]), replaced.stderr
     until(lambda: not runs_again(port), "the cache again")
     released = lab.mystic("release", "shop:price")
     assert released.returncode == 0, released.stderr

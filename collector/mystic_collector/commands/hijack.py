@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 def _replace(collector: Connection, fields: dict[str, Any]) -> dict[str, Any]:
     """Change the first hijack that is named, and take further ones of the same target back."""
     first, *others = named(fields["target"], collector.get("/api/hijacks")["hijacks"])
-    changed = collector.put(f"/api/hijacks/{first['id']}", {**fields, "target": first["target"]})
+    changed: dict[str, Any] = collector.put(f"/api/hijacks/{first['id']}", {**fields, "target": first["target"]})
     for one in others:
         collector.delete(f"/api/hijacks/{one['id']}")
     return changed
