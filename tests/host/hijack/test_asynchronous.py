@@ -266,18 +266,23 @@ TASKS = """
 """
 
 
-def _run(loop, work):
-    if loop == "uvloop":
-        uvloop = pytest.importorskip("uvloop")
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request):
+    """Run a coroutine to its end on one of the loops."""
+    if request.param == "asyncio":
+        return asyncio.run
+    uvloop = pytest.importorskip("uvloop")
+
+    def run_on_uvloop(work):
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work)
-    return asyncio.run(work)
+
+    return run_on_uvloop
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_spans_have_the_parents_that_called_them_across_tasks_and_threads(early, loop):
+def test_spans_have_the_parents_that_called_them_across_tasks_and_threads(early, run):
     app = early(TASKS, sample_rate=float("inf"))
-    assert _run(loop, app.root()) == ([3, 5, 7], 5, "root")
+    assert run(app.root()) == ([3, 5, 7], 5, "root")
     spans = lifecycle.current().tracer.collect()
     [root] = [span for span in spans if span.function == "application:root"]
     names = {span.span_id: span.function.partition(":")[2] for span in spans}
@@ -292,12 +297,11 @@ def test_spans_have_the_parents_that_called_them_across_tasks_and_threads(early,
 
 
 @pytest.mark.parametrize("rate", [0.0, float("inf")])
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_cancellation_passes_through_and_is_no_error(early, loop, rate):
+def test_cancellation_passes_through_and_is_no_error(early, run, rate):
     app = early(TASKS, sample_rate=rate)
-    assert _run(loop, app.cancelling()) == (True, ("enough",))
-    assert _run(loop, app.timing_out()) == "in time"
-    assert _run(loop, app.failing_group()) == ["bad"]
+    assert run(app.cancelling()) == (True, ("enough",))
+    assert run(app.timing_out()) == "in time"
+    assert run(app.failing_group()) == ["bad"]
     meter = lifecycle.current().attachments.by_name["application:waiting"].meter
     assert (meter.calls, meter.read().errors) == (len(app.cancelled), 0)
     assert len(app.cancelled) >= 2

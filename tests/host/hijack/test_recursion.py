@@ -40,7 +40,9 @@ def test_recursion_to_95_percent_of_the_limit_works(load, rate):
     app = load(DEEP, sample_rate=rate)
     deep = int(sys.getrecursionlimit() * 0.95) - app.depth()
     assert app.down(deep) == deep
-    assert app.Node().down(deep, 1, a=2) == deep
+    # 3.12 counts calls of methods with * and ** against a limit of its own C stack, at some 750, also without us.
+    starred = min(deep, 600) if sys.version_info[:2] == (3, 12) else deep
+    assert app.Node().down(starred, 1, a=2) == starred
 
 
 def test_recursion_to_95_percent_works_after_the_application_has_set_the_limit(load):
