@@ -106,12 +106,12 @@ class Loader:
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Let the own loader make the module, under a spec that names it."""
-        spec.loader = self.__own
+        given, spec.loader = spec.loader, self.__own  # somebody's lazy loader may stand before ours
         try:
             create = getattr(self.__own, "create_module", None)
             return create(spec) if create is not None else None
         finally:
-            spec.loader = self  # type: ignore[assignment]
+            spec.loader = given
 
     def exec_module(self, module: ModuleType) -> None:
         """Let the own loader execute the module, which sees it as its only one, then hand the module over."""

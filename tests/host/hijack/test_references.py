@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import pkgutil
+from importlib.machinery import SourceFileLoader
+
+from tests.host.hijack.conftest import Watched
 
 SOURCE = """
     import functools
@@ -109,8 +114,6 @@ def test_a_reference_from_another_module_taken_before_the_agent_reaches_the_hija
     agent("application:*")
     assert neighbour.renamed(1) == neighbour.half()
     assert neighbour.sell("tea") == "corner sells tea"
-    from tests.host.hijack.conftest import Watched
-
     app = Watched(importlib.import_module("application"))
     assert (app.calls("plain"), app.calls("Shop.sell")) == (2, 1)
 
@@ -169,3 +172,60 @@ def test_functions_of_the_main_script_are_counted_from_its_first_lines_on(progra
     assert (ended.code, ended.out, ended.err) == (0, "10\n", "")
     expected = {"__main__:early": 4, "__main__:late": 1, "__main__:Job.run": 1}
     assert receiver.settle(expected) == expected
+
+
+def test_a_hijacked_module_has_the_loader_it_has_without_the_agent(agent, write):
+    write("application", "own = __loader__, __spec__.loader\ndef f():\n    return 1\n")
+    agent("application:*")
+    asked = importlib.util.find_spec("application")
+    assert isinstance(asked.loader, SourceFileLoader)
+    assert "def f()" in asked.loader.get_source("application")
+    module = importlib.import_module("application")
+    for loader in (*module.own, module.__loader__, module.__spec__.loader):
+        assert type(loader) is SourceFileLoader
+    assert pkgutil.get_data("application", "application.py").startswith(b"own")
+
+
+def test_a_reloaded_module_and_one_that_loads_when_first_used_are_counted(agent, write):
+    write("application", "def f():\n    return 1\n")
+    agent("application:*", "lazy:*")
+    app = Watched(importlib.import_module("application"))
+    old = app.f
+    importlib.reload(app.module)
+    assert app.f is not old
+    assert (app.f(), old()) == (1, 1)
+    assert app.calls("f") == 1
+    write("lazy", "import application\napplication.seen = True\ndef g():\n    return 2\n")
+    spec = importlib.util.find_spec("lazy")
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    lazy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lazy)
+    assert not hasattr(app.module, "seen")
+    assert lazy.g() == 2
+    assert app.seen is True
+
+
+def test_imports_of_several_threads_go_on_while_the_agent_comes_up(program):
+    for n in range(8):
+        program.write(
+            f"part{n}.py", f"import asyncio, email.message, http.client, part{(n + 1) % 8}\ndef f():\n    pass\n"
+        )
+    script = program.write(
+        "script.py",
+        """
+        import builtins, importlib, threading
+
+        def tracking(name, *more, real=builtins.__import__):
+            return real(name, *more)
+
+        builtins.__import__ = tracking  # takes the interpreter's short cut for what is loaded already
+        threads = [threading.Thread(target=importlib.import_module, args=(f"part{n}",)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print("loaded")
+        """,
+    )
+    for _ in range(3):
+        assert program.run([script], 9) == (0, "loaded\n", "")
