@@ -47,6 +47,14 @@ def _parameter(value: object, field: str) -> str:
     raise Invalid(field, value, "give the name of a parameter")
 
 
+def _raises(value: object, field: str) -> str:
+    return option.exception(value, field) or _needed(field)
+
+
+def _needed(field: str) -> str:
+    raise Invalid(field, "", "name a class of exceptions, such as 'RuntimeError', or leave it out")
+
+
 STRATEGIES: dict[str, dict[str, Option]] = {
     "observe": {},
     "log": {
@@ -87,7 +95,7 @@ STRATEGIES: dict[str, dict[str, Option]] = {
     },
     "block": {
         "message": Option(option.text(500), "", "why; becomes the text of the exception"),
-        "exception": Option(option.exception, "PermissionError", "what is raised"),
+        "exception": Option(_raises, "PermissionError", "what is raised"),
         "value": Option(option.data, None, "what is returned instead of raising, as JSON"),
         "returns": Option(option.flag, False, "return the value instead of raising, also when it is null"),
     },
@@ -109,6 +117,28 @@ STRATEGIES: dict[str, dict[str, Option]] = {
     "timeout": {
         "after": Option(option.span(86400.0, zero=False), 30.0, "how long a call may take"),
         "parameter": Option(_parameter, "", "the function's own time limit in seconds, lowered to that; e.g. timeout"),
+    },
+    "rate_limit": {
+        "rate": Option(option.number(0, 1e6), 100.0, "calls let through in one stretch of time, in each process"),
+        "per": Option(option.span(86400.0, zero=False), 1.0, "that stretch of time"),
+        "burst": Option(option.whole(0, 1_000_000), 0, "calls let through at once; 0 for the rate"),
+        "wait": Option(option.span(_LONGEST_WAIT), 0.0, "how long a coroutine may wait for its turn"),
+        "exception": Option(_raises, "RuntimeError", "what calls beyond that raise"),
+        "message": _MESSAGE,
+    },
+    "circuit_breaker": {
+        "failure_ratio": Option(option.number(0, 1), 0.5, "share of failures in the window that opens it"),
+        "failure_count": Option(
+            option.whole(0, 1_000_000), 0, "number of failures in the window that opens it; 0: none"
+        ),
+        "minimum": Option(option.whole(1, 1_000_000), 20, "calls in the window below which the share says nothing"),
+        "window": Option(option.span(3600.0, zero=False), 30.0, "how far back calls are counted"),
+        "open_for": Option(option.span(86400.0, zero=False), 30.0, "how long no call is let through"),
+        "probes": Option(option.whole(1, 1000), 1, "calls that must then succeed, one at a time, to close it"),
+        "exceptions": Option(option.exceptions, ("Exception",), "what is a failure, e.g. ConnectionError,TimeoutError"),
+        "exclude": Option(option.exceptions, (), "what is none, although it is one of those"),
+        "exception": Option(_raises, "RuntimeError", "what calls raise while it is open"),
+        "message": _MESSAGE,
     },
 }
 

@@ -80,7 +80,7 @@ class Strategy(Protocol):
         """Return the stage."""
 
 
-NAMES = ("block", "cache", "fault", "log", "mock", "retry", "timeout")
+NAMES = ("block", "cache", "circuit_breaker", "fault", "log", "mock", "rate_limit", "retry", "timeout")
 """The strategies this agent has; ``observe`` is no stage, it is in every trampoline."""
 
 

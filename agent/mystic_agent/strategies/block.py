@@ -47,4 +47,4 @@ def _returns(options: Mapping[str, Any]) -> bool:
 
 def _error(subject: Subject, options: Mapping[str, Any]) -> Raised:
     message = f"{subject.name} is blocked: {options['message'] or 'by a hijack of Gnosis Mystic'}"
-    return Raised(options["exception"] or "PermissionError", message, subject.allowed)
+    return Raised(options["exception"], message, subject.allowed)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 
-async def pause(seconds: float) -> bool:
-    """Wait for ``seconds``; False, at once, when another library than asyncio drives this coroutine."""
+def possible() -> bool:
+    """True when asyncio drives the caller."""
     import asyncio  # where it is needed: it is loaded already in a program that awaits
 
-    if asyncio._get_running_loop() is None:
+    return asyncio._get_running_loop() is not None
+
+
+async def pause(seconds: float) -> bool:
+    """Wait for ``seconds``; False, at once, when another library than asyncio drives this coroutine."""
+    if not possible():
         return False
+    import asyncio
+
     await asyncio.sleep(seconds)
     return True

@@ -64,6 +64,8 @@ LINES = {
     ),
     "retry": Line(passing={"attempts": 2, "exclude": ["{app}.Failure"]}, passed="passed"),
     "timeout": Line(passing={"after": "1h"}, passed="finished", only="coroutine"),
+    "rate_limit": Line(passing={"rate": 1e6}, passed="allowed"),
+    "circuit_breaker": Line(passing={}, passed="closed"),
 }
 EITHER = [(n, f) for n, line in LINES.items() for f in FORMS if line.only in ("", f)]
 PASSING = [(n, f) for n, f in EITHER if LINES[n].passing is not None]

@@ -28,6 +28,11 @@ REFUSED = [
     ({"retry": {"exceptions": ["KeyError"] * 51}}, "s.retry.exceptions", "at most 50"),
     ({"timeout": {"after": 0}}, "s.timeout.after", "positive duration"),
     ({"timeout": {"parameter": "a b"}}, "s.timeout.parameter", "name of a parameter"),
+    ({"block": {"exception": ""}}, "s.block.exception", "leave it out"),
+    ({"rate_limit": {"rate": 0}}, "s.rate_limit.rate", "above 0"),
+    ({"rate_limit": {"rate": float("inf")}}, "s.rate_limit.rate", "at most 1e+06"),
+    ({"circuit_breaker": {"failure_ratio": 0}}, "s.circuit_breaker.failure_ratio", "above 0, at most 1"),
+    ({"circuit_breaker": {"window": "2h"}}, "s.circuit_breaker.window", "at most 3600 seconds"),
     ({"fault": {"latency": "1s", "share": "120%"}}, "s.fault.share", "percentage"),
 ]
 
