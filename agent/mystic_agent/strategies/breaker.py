@@ -27,14 +27,14 @@ class Limits(NamedTuple):
 
     Attributes:
         ratio: share of failures in the window that opens it.
-        count: number of failures in the window that opens it; 0 for none.
+        failures: number of failures in the window that opens it; 0 for none.
         minimum: calls in the window below which ``ratio`` says nothing.
         window, open_for: nanoseconds.
         probes: successes in a row that close it.
     """
 
     ratio: float
-    count: int
+    failures: int
     minimum: int
     window: int
     open_for: int
@@ -124,7 +124,7 @@ class Breaker:
         self._slots[self._at] = (calls + 1, failures + failed)
         self._calls += 1
         self._failures += failed
-        too_many = 0 < limits.count <= self._failures
+        too_many = 0 < limits.failures <= self._failures
         too_large = self._calls >= limits.minimum and self._failures * _WHOLE >= self._ratio * self._calls
         return self._turn(OPEN) if self._failures and (too_many or too_large) else ""
 

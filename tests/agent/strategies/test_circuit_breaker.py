@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from mystic_agent.strategies.breaker import CLOSED, FAILED, HALF_OPEN, NEITHER, OPEN, SUCCEEDED, Breaker, Limits
 
 SECOND = 10**9
-LIMITS = Limits(ratio=0.5, count=0, minimum=4, window=10 * SECOND, open_for=5 * SECOND, probes=2)
+LIMITS = Limits(ratio=0.5, failures=0, minimum=4, window=10 * SECOND, open_for=5 * SECOND, probes=2)
 
 
 class Clock:
@@ -52,7 +52,7 @@ def test_it_opens_at_the_ratio_and_not_below_the_minimum(outcomes, state):
 
 
 def test_it_opens_at_a_count_whatever_the_ratio():
-    one, _ = breaker(count=3, ratio=1.0, minimum=1000)
+    one, _ = breaker(failures=3, ratio=1.0, minimum=1000)
     feed(one, "ssssssfssssfssss")
     assert one.state == CLOSED
     feed(one, "f")
