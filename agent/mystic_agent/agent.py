@@ -49,6 +49,7 @@ class Agent:
         self.dropped: Callable[[], dict[str, int]] = dict
         self.start_ns = time.time_ns()
         self._reported: dict[str, FunctionReport] = {}
+        self._told = (-1, -1, -2)  # revision, loaded modules, version: nothing to say while they are the same
         self._last_arm = self._last_extremes = time.monotonic()
 
     # -- beginning and end -------------------------------------------------------------------------
@@ -123,13 +124,17 @@ class Agent:
 
     def report(self, complete: bool) -> Report | None:
         """Return the state of all functions, or of those whose state changed since the last report."""
+        known = (self.attachments.revision, len(sys.modules), self.version)
+        if not complete and known == self._told:
+            return None
         current = self.attachments.reports()
         before = {} if complete else self._reported
         changed = [one for name, one in current.items() if before.get(name) != one]
         gone = [FunctionReport(name, "released") for name in before if name not in current]
-        if not complete and not changed and not gone and self.version == self._told:
+        news = complete or changed or gone or self.version != self._told[2]
+        self._reported, self._told = current, known
+        if not news:
             return None
-        self._reported, self._told = current, self.version
         return Report(
             self.instance,
             self.settings.service,
@@ -140,8 +145,6 @@ class Agent:
             tuple(changed + gone),
             self.status(),
         )
-
-    _told = -2
 
     def status(self) -> dict[str, object]:
         """Return facts about this process for people."""

@@ -10,14 +10,14 @@ import _thread
 import sys
 from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any
 
 from mystic_agent import native, nested, plan, targets, trampoline
+from mystic_agent.attached import COUNT, RELEASED, SHARED_WITH_AGENT, Attached
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.report import FunctionReport
 from mystic_agent.contract.target import Target
 from mystic_agent.guard import guard
-from mystic_agent.nested import Nested
+from mystic_agent.missing import pending
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.templates import COUNT as COUNTING
 from mystic_agent.observe.templates import OBSERVE as OBSERVING
@@ -27,87 +27,6 @@ from mystic_agent.scope import Scope
 from mystic_agent.strategies import Subject
 from mystic_agent.swap import Swapped
 from mystic_agent.trampoline import is_trampoline
-
-SHARED_WITH_AGENT = frozenset(
-    [
-        "_weakrefset",
-        "abc",
-        "codecs",
-        "collections",
-        "contextlib",
-        "copy",
-        "copyreg",
-        "email",
-        "encodings",
-        "enum",
-        "functools",
-        "gc",
-        "gzip",
-        "http",
-        "io",
-        "json",
-        "logging",
-        "os",
-        "posixpath",
-        "queue",
-        "random",
-        "re",
-        "select",
-        "selectors",
-        "socket",
-        "ssl",
-        "struct",
-        "threading",
-        "typing",
-        "urllib",
-        "weakref",
-        "zlib",
-    ]
-)
-"""Modules whose functions the agent's own threads may call: those calls are not the application's."""
-OBSERVE, COUNT, RELEASED = "observe", "count", "released"
-
-
-class Attached:
-    """One function by name: its function objects, its figures and what is in force.
-
-    Several function objects may share a name: a property's getter and setter, instances of one closure.
-    """
-
-    def __init__(self, module: str, qualname: str, meter: Meter) -> None:
-        self.module = module
-        self.qualname = qualname
-        self.name = f"{module}:{qualname}"
-        self.meter = meter
-        self.swaps: list[Swapped] = []
-        self.nested: list[Nested] = []
-        self.native: native.Native | None = None
-        self.kind = ""
-        self.default = False
-        self.reason = ""
-        self.plan: Plan | None = None
-        self.level = OBSERVE
-        self.governed = ""
-        self.state = "released"
-        self.why = ""
-        self.references: tuple[str, ...] = ()
-        self.keep: dict[Any, Any] = {}
-
-    def report(self) -> FunctionReport:
-        """Return what the collector is told."""
-        code = self.swaps[0].code if self.swaps else self.nested[0].code if self.nested else None
-        chosen = self.plan or Plan()
-        return FunctionReport(
-            function=self.name,
-            state=self.state,
-            reason=self.why,
-            kind="native" if self.native else self.kind,
-            file=code.co_filename if code is not None else "",
-            line=code.co_firstlineno if code is not None else 0,
-            strategies=("observe", *(spec.name for spec in chosen.strategies)) if self.state == "attached" else (),
-            hijacks=chosen.hijacks,
-            references=self.references,
-        )
 
 
 class Attachments:
@@ -140,6 +59,7 @@ class Attachments:
         self.by_name: dict[str, Attached] = {}
         self.hijacks: tuple[Hijack, ...] = ()
         self.rejected: tuple[tuple[str, str], ...] = ()
+        self.revision = 0  # grows with every change that a report would show
         self._lock = _thread.RLock()
 
     def arrive(self, module: ModuleType) -> int:
@@ -205,6 +125,7 @@ class Attachments:
                 return
             changed = _changed(self.hijacks, mine)
             self.hijacks, self.rejected = mine, tuple(rejected)
+            self.revision += 1
             self.scope.name(h.target for h in mine)
             self._look_for_named(mine)
             concerned = []
@@ -241,6 +162,7 @@ class Attachments:
 
     def _settle(self, attached: Attached) -> bool:
         """Bring what is in force on one function to what should be; return True when it is hijacked."""
+        before = (attached.state, attached.why, attached.plan)
         chosen = plan.choose(self.hijacks, self.stage, attached.module, attached.qualname)
         wanted = chosen is not None or (attached.default and not attached.reason)
         if attached.level == RELEASED and not (chosen and chosen.strategies):
@@ -253,9 +175,7 @@ class Attachments:
                 self._install(attached, chosen or Plan())
         except Refused as refused:
             if attached.default and not attached.reason:  # observed as it would be without the hijack
-                attached.state = (
-                    "released"  # in name only: the new hook replaces the old one, and no call is missed
-                )
+                attached.state = "released"  # in name only: the new hook replaces the old one, and no call is missed
                 self._install(attached, Plan())
             else:
                 self._release(attached)
@@ -265,6 +185,8 @@ class Attachments:
             self._release(attached)
             attached.state, attached.why = "failed", f"{type(error).__name__}: {error}"[:300]
         attached.plan = chosen
+        if (attached.state, attached.why, chosen) != before:
+            self.revision += 1
         return attached.state in ("attached", "counting")
 
     def _idle(self, attached: Attached) -> tuple[str, str]:
@@ -344,33 +266,12 @@ class Attachments:
             nested.adopt(one for a in self.by_name.values() for one in a.nested)
             self.by_name.clear()
 
-    def pending(self) -> list[FunctionReport]:
-        """Return what hijacks name and this process does not have, with the reason."""
-        missing = []
-        for hijack in self.hijacks:
-            if any(hijack.target.matches(a.module, a.qualname) for a in self.by_name.values()):
-                continue
-            module = sys.modules.get(hijack.target.module)
-            if hijack.target.module.partition(".")[0] in targets.OWN:
-                state, reason = "failed", "the agent does not hijack itself"
-            elif module is None:
-                state, reason = "pending", "no such module is loaded yet"
-            else:
-                near = [a.qualname for a in self.by_name.values() if a.module == hijack.target.module]
-                hint = _closest(hijack.target.qualname, near)
-                state, reason = "failed", f"the module is loaded and has no such function{hint}"
-            missing.append(FunctionReport(str(hijack.target), state, reason, hijacks=(hijack.id,)))
-        missing += [
-            FunctionReport(f"hijack:{identity}", "failed", why, hijacks=(identity,)) for identity, why in self.rejected
-        ]
-        return missing
-
     def reports(self) -> dict[str, FunctionReport]:
         """Return the state of everything known, by name."""
         with self._lock:
             known = {a.name: a.report() for a in self.by_name.values() if a.default or a.plan or a.state != "released"}
-            known.update((one.function, one) for one in self.pending())
-            return known
+            missing = pending(self.hijacks, self.rejected, self.by_name)
+            return known | {one.function: one for one in missing}
 
     def reset(self) -> None:
         """Start from zero figures and new locks, as a forked child does; hooks stay in force."""
@@ -385,10 +286,3 @@ def _changed(before: Sequence[Hijack], after: Sequence[Hijack]) -> list[Hijack]:
     """Return the hijacks that came, went or differ."""
     old, new = {h.id: h for h in before}, {h.id: h for h in after}
     return [h for key, h in new.items() if old.get(key) != h] + [h for key, h in old.items() if new.get(key) != h]
-
-
-def _closest(name: str, known: Sequence[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, 3, 0.5)
-    return f"; close: {', '.join(near)}" if near else ""

@@ -10,7 +10,8 @@ from time import perf_counter_ns, thread_time_ns
 from types import FunctionType
 
 from mystic_agent import trampoline
-from mystic_agent.attachments import COUNT, OBSERVE, RELEASED, Attached, Attachments
+from mystic_agent.attached import COUNT, OBSERVE, RELEASED, Attached
+from mystic_agent.attachments import Attachments
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.templates import COUNT as COUNTING
 from mystic_agent.observe.templates import OBSERVE as OBSERVING

@@ -1,0 +1,62 @@
+"""One function of this process by its name, and what is in force on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mystic_agent.contract.report import FunctionReport
+from mystic_agent.native import Native
+from mystic_agent.nested import Nested
+from mystic_agent.observe.meter import Meter
+from mystic_agent.plan import Plan
+from mystic_agent.swap import Swapped
+
+_SHARED = """
+    _weakrefset abc codecs collections contextlib copy copyreg email encodings enum functools gc gzip http io json
+    logging os posixpath queue random re select selectors socket ssl struct threading typing urllib weakref zlib
+"""
+SHARED_WITH_AGENT = frozenset(_SHARED.split())
+"""Modules whose functions the agent's own threads may call: those calls are not the application's."""
+OBSERVE, COUNT, RELEASED = "observe", "count", "released"
+
+
+class Attached:
+    """One function by name: its function objects, its figures and what is in force.
+
+    Several function objects may share a name: a property's getter and setter, instances of one closure.
+    """
+
+    def __init__(self, module: str, qualname: str, meter: Meter) -> None:
+        self.module = module
+        self.qualname = qualname
+        self.name = f"{module}:{qualname}"
+        self.meter = meter
+        self.swaps: list[Swapped] = []
+        self.nested: list[Nested] = []
+        self.native: Native | None = None
+        self.kind = ""
+        self.default = False
+        self.reason = ""
+        self.plan: Plan | None = None
+        self.level = OBSERVE
+        self.governed = ""
+        self.state = "released"
+        self.why = ""
+        self.references: tuple[str, ...] = ()
+        self.keep: dict[Any, Any] = {}
+
+    def report(self) -> FunctionReport:
+        """Return what the collector is told."""
+        code = self.swaps[0].code if self.swaps else self.nested[0].code if self.nested else None
+        chosen = self.plan or Plan()
+        return FunctionReport(
+            function=self.name,
+            state=self.state,
+            reason=self.why,
+            kind="native" if self.native else self.kind,
+            file=code.co_filename if code is not None else "",
+            line=code.co_firstlineno if code is not None else 0,
+            strategies=("observe", *(spec.name for spec in chosen.strategies)) if self.state == "attached" else (),
+            hijacks=chosen.hijacks,
+            references=self.references,
+        )
