@@ -55,6 +55,9 @@ def _needed(field: str) -> str:
     raise Invalid(field, "", "name a class of exceptions, such as 'RuntimeError', or leave it out")
 
 
+_TO = Option(option.function, "", "the other implementation, module:qualname, which must take the same calls")
+_SALT = Option(option.text(100), "", "another text divides the callers otherwise; empty: the function's name")
+
 STRATEGIES: dict[str, dict[str, Option]] = {
     "observe": {},
     "log": {
@@ -140,6 +143,19 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         "exception": Option(_raises, "RuntimeError", "what calls raise while it is open"),
         "message": _MESSAGE,
     },
+    "redirect": {"to": _TO},
+    "ab": {
+        "to": _TO,
+        "share": Option(option.share, 0.5, "share of calls that go there, e.g. 20%"),
+        "key": Option(option.path, "", "where in the arguments the caller is known by, e.g. user_id; empty: by lot"),
+        "salt": _SALT,
+    },
+    "rollout": {
+        "to": _TO,
+        "share": Option(option.share, 0.05, "share of callers that go there, e.g. 5%"),
+        "key": Option(option.path, "", "where in the arguments the caller is known by, e.g. request.user.id"),
+        "salt": _SALT,
+    },
 }
 
 
@@ -154,7 +170,24 @@ def _some_fault(options: Mapping[str, Any], field: str) -> None:
         raise Invalid(field, dict(options), "give latency, exception, or both")
 
 
-CHECKS: dict[str, Callable[[Mapping[str, Any], str], None]] = {"mock": _one_outcome, "fault": _some_fault}
+def _needs(*names: str) -> Callable[[Mapping[str, Any], str], None]:
+    def check(options: Mapping[str, Any], field: str) -> None:
+        for name in names:
+            if not options[name]:
+                raise Invalid(
+                    f"{field}.{name}", options[name], f"give it: {STRATEGIES[field.rpartition('.')[2]][name].help}"
+                )
+
+    return check
+
+
+CHECKS: dict[str, Callable[[Mapping[str, Any], str], None]] = {
+    "ab": _needs("to"),
+    "fault": _some_fault,
+    "mock": _one_outcome,
+    "redirect": _needs("to"),
+    "rollout": _needs("to", "key"),
+}
 """What a strategy's options must satisfy together."""
 
 

@@ -80,7 +80,20 @@ class Strategy(Protocol):
         """Return the stage."""
 
 
-NAMES = ("block", "cache", "circuit_breaker", "fault", "log", "mock", "rate_limit", "retry", "timeout")
+NAMES = (
+    "ab",
+    "block",
+    "cache",
+    "circuit_breaker",
+    "fault",
+    "log",
+    "mock",
+    "rate_limit",
+    "redirect",
+    "retry",
+    "rollout",
+    "timeout",
+)
 """The strategies this agent has; ``observe`` is no stage, it is in every trampoline."""
 
 

@@ -66,6 +66,15 @@ LINES = {
     "timeout": Line(passing={"after": "1h"}, passed="finished", only="coroutine"),
     "rate_limit": Line(passing={"rate": 1e6}, passed="allowed"),
     "circuit_breaker": Line(passing={}, passed="closed"),
+    "redirect": Line(acting={"to": ""}, gives="other", decision="redirected"),
+    "ab": Line(passing={"to": "", "share": 0}, passed="a", acting={"to": "", "share": 1}, gives="other", decision="b"),
+    "rollout": Line(
+        passing={"to": "", "share": 0, "key": "a"},
+        passed="old",
+        acting={"to": "", "share": 1, "key": "a"},
+        gives="other",
+        decision="new",
+    ),
 }
 EITHER = [(n, f) for n, line in LINES.items() for f in FORMS if line.only in ("", f)]
 PASSING = [(n, f) for n, f in EITHER if LINES[n].passing is not None]

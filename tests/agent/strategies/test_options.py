@@ -33,6 +33,13 @@ REFUSED = [
     ({"rate_limit": {"rate": float("inf")}}, "s.rate_limit.rate", "at most 1e+06"),
     ({"circuit_breaker": {"failure_ratio": 0}}, "s.circuit_breaker.failure_ratio", "above 0, at most 1"),
     ({"circuit_breaker": {"window": "2h"}}, "s.circuit_breaker.window", "at most 3600 seconds"),
+    ({"redirect": {}}, "s.redirect.to", "the other implementation"),
+    ({"redirect": {"to": "app.new"}}, "s.redirect.to", "module:qualname"),
+    ({"redirect": {"to": "app:new_*"}}, "s.redirect.to", "without globs"),
+    ({"redirect": {"to": "app:f.<locals>.g"}}, "s.redirect.to", "without globs"),
+    ({"ab": {"to": "app:new", "key": "a.__class__"}}, "s.ab.key", "path"),
+    ({"rollout": {"to": "app:new"}}, "s.rollout.key", "caller"),
+    ({"rollout": {"to": "app:new", "key": "a", "share": 101}}, "s.rollout.share", "percentage"),
     ({"fault": {"latency": "1s", "share": "120%"}}, "s.fault.share", "percentage"),
 ]
 

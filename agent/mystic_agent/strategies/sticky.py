@@ -1,0 +1,91 @@
+"""Where a caller falls on the line from 0 to 1: always the same place, in every process, by a key in its arguments.
+
+The key is read by a path of names and positions (see ``contract.path``), with attributes as the application would read
+them, so that properties run. Its place is a hash; a share covers the line from 0, so that a growing share takes
+callers in and lets none go.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from mystic_agent.contract.path import parse_path
+from mystic_agent.strategies import Subject
+
+_LINE = 1 << 64
+
+
+class Unreadable(Exception):
+    """The arguments hold no such key.
+
+    Attributes:
+        reason: of few distinct values; it is counted.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Sticky:
+    """Decides by the key of a call.
+
+    Args:
+        subject: the function.
+        path: where the key is, e.g. ``request.user.id``.
+        share: of the line that is covered.
+        salt: callers fall otherwise for another; the function's name when empty.
+
+    Attributes:
+        problem: why the path cannot be read on this function; empty when it can.
+    """
+
+    def __init__(self, subject: Subject, path: str, share: float, salt: str) -> None:
+        first, *self._steps = parse_path(path, "key")
+        names = subject.parameters
+        self.problem = ""
+        if first in names:
+            self._first = names.index(str(first))
+        elif subject.double_star >= 0:
+            self._first = subject.double_star
+            self._steps.insert(0, first)
+        else:
+            self.problem = f"key begins with {first}, but the parameters are {', '.join(names) or 'none'}"
+        self._path = path
+        self._salt = (salt or subject.name).encode("utf-8", "surrogatepass")
+        self._covered = round(share * _LINE)
+
+    def covers(self, values: tuple[Any, ...]) -> bool:
+        """True when the caller falls into the share.
+
+        Raises:
+            Unreadable: when the arguments hold no key.
+        """
+        key = _text(self._read(values), self._path).encode("utf-8", "surrogatepass")
+        digest = blake2b(len(self._salt).to_bytes(4, "big") + self._salt + key, digest_size=8).digest()
+        return int.from_bytes(digest, "big") < self._covered
+
+    def _read(self, values: tuple[Any, ...]) -> Any:
+        value = values[self._first]
+        for step in self._steps:
+            try:
+                value = value[step] if isinstance(step, int) or isinstance(value, dict) else getattr(value, step)
+            except (AttributeError, LookupError, TypeError):
+                raise Unreadable(f"no {self._path}") from None
+        return value
+
+
+def _text(value: Any, path: str) -> str:
+    """Return the same text for the same key in every process; only plain values are keys."""
+    if isinstance(value, str):
+        return "str:" + str.__str__(value)
+    if isinstance(value, bool):
+        return f"bool:{value}"
+    if isinstance(value, int):
+        return "int:" + int.__repr__(value)
+    if isinstance(value, bytes):
+        return "bytes:" + bytes.hex(value)
+    if type(value).__module__ == "uuid" and type(value).__qualname__ == "UUID":
+        return f"uuid:{value.int}"
+    raise Unreadable(f"{path} is None" if value is None else f"{path} is a {type(value).__qualname__}")
