@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
+from mystic_agent.contract.deny import denied
 from mystic_agent.contract.hijack import Hijack
-from mystic_agent.contract.strategy import StrategySpec
+from mystic_agent.contract.strategy import OBSERVING, StrategySpec
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.span import place_now
 from mystic_agent.observe.templates import COUNT, OBSERVE, apart, hit
@@ -52,7 +53,11 @@ def choose(hijacks: Iterable[Hijack], stage: str, module: str, qualname: str) ->
 
 def check(plan: Plan, subject: Subject) -> None:
     """Raise Refused with the first reason why ``subject`` cannot have ``plan``."""
+    module, _, qualname = subject.name.partition(":")
+    forbidden = denied(module, qualname) if plan.strategies else ""
     for spec in plan.strategies:
+        if forbidden and spec.name not in OBSERVING:
+            raise Refused(f"{spec.name} is refused: {forbidden}")
         strategy = _strategy(spec.name)
         reason = strategy.refuse(subject, spec.options)
         if reason:
