@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.host.apps.receiver import Receiver
 
 DISCARD = 9  # no collector listens there
+PATIENCE = 20.0
 
 
 class Watched:
@@ -91,6 +92,7 @@ def late(agent: Callable[..., None], write: Callable[[str, str], None]) -> Calla
         write(name, source)
         module = importlib.import_module(name)
         agent(f"{name}:*", **settings)
+        lifecycle.flush(PATIENCE)  # what is collected first of all must not be what the test makes
         return Watched(module)
 
     return load
@@ -103,7 +105,9 @@ def early(agent: Callable[..., None], write: Callable[[str, str], None]) -> Call
     def load(source: str, name: str = "application", **settings: Any) -> Watched:
         write(name, source)
         agent(f"{name}:*", **settings)
-        return Watched(importlib.import_module(name))
+        module = importlib.import_module(name)
+        lifecycle.flush(PATIENCE)
+        return Watched(module)
 
     return load
 
