@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Iterable
+from functools import lru_cache
 from time import perf_counter_ns
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from mystic_agent.contract.deny import denied
@@ -20,6 +22,7 @@ from mystic_agent.observe.trace import Tracer
 from mystic_agent.strategies import Stage, Strategy, Subject, known
 from mystic_agent.strategies.cache import Cached, stage
 from mystic_agent.swap import Hook
+from mystic_agent.trampoline import MARK
 
 
 class Plan(NamedTuple):
@@ -90,9 +93,9 @@ def compose(
         spec = specs[position]
         if position == 0 and spec.name == "cache":
             front = Cached(subject, spec.options)
-            following = stage(front, following)
+            following = _marked(stage(front, following))
         else:
-            following = _strategy(spec.name).make(subject, spec.options, following)
+            following = _marked(_strategy(spec.name).make(subject, spec.options, following))
     body = (COUNT if counting and not specs else OBSERVE)[subject.kind]
     constants: dict[str, Any] = {
         **observing(subject.meter, subject.tracer),
@@ -117,6 +120,18 @@ def observing(meter: Meter, tracer: Tracer) -> dict[str, Any]:
         "S": place_now.set,
         "I": _thread.get_ident,
     }
+
+
+def _marked(stage: Stage) -> Stage:
+    """Return ``stage`` with a file name that warnings and logging skip when they look for the caller."""
+    if type(stage) is FunctionType:
+        stage.__code__ = _mark(stage.__code__)
+    return stage
+
+
+@lru_cache(maxsize=256)
+def _mark(code: CodeType) -> CodeType:
+    return code.replace(co_filename=MARK + code.co_filename)
 
 
 class _Threads:
