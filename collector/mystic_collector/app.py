@@ -18,7 +18,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from mystic_collector import openapi
-from mystic_collector.api import functions, hijacks, metrics, status, traces
+from mystic_collector.api import cache, functions, hijacks, metrics, status, traces
+from mystic_collector.cache.embedded import EmbeddedEntries
 from mystic_collector.discovery.catalog import Catalog
 from mystic_collector.hijacks.fleet import Fleet
 from mystic_collector.hijacks.registry import Registry
@@ -66,6 +67,9 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/hijacks/{id}", hijacks.replace, methods=["PUT"]),
             Route("/api/hijacks/{id}", hijacks.remove, methods=["DELETE"]),
             Route("/api/audit", hijacks.audit),
+            Route("/api/cache/{function}/{key:path}", cache.one_entry),
+            Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
+            Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),
             Route("/api/traces", traces.traces),
             Route("/api/traces/{id}", traces.one_trace),
             Route("/openapi.json", openapi.endpoint),
@@ -88,6 +92,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         max_functions=settings.max_functions,
     )
     registry = Registry(settings.data_dir / "hijacks.db")
+    entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
     fleet = Fleet()
     parts = Parts(
         settings=settings,
@@ -97,11 +102,13 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         fleet=fleet,
         streams=Streams(registry, fleet),
         catalog=Catalog(settings.project_root),
+        cache=entries,
     )
 
     def release() -> None:
         store.close()
         registry.close()
+        entries.close()
         lock.close()
 
     return parts, release

@@ -263,6 +263,25 @@ OPERATIONS = (
         _fields(traces=_list(_fields(**_SPAN_SUMMARY)), count=_WHOLE),
         {"function": _TEXT, "service": _TEXT, "errors": _TRUTH, "min_duration": _NUMBER, "limit": _WHOLE},
     ),
+    Operation(
+        "get",
+        "/api/cache/{function}/{key}",
+        "One shared cache entry",
+        _fields(function=_TEXT, key=_TEXT, value={}, expires_at={"type": ["number", "null"]}),
+    ),
+    Operation(
+        "put",
+        "/api/cache/{function}/{key}",
+        "Keep a value; without a ttl until there is no room",
+        _fields(function=_TEXT, key=_TEXT, stored=_WHOLE, ttl={"type": ["number", "null"]}),
+        body={**_fields(value={}, ttl={"type": ["string", "number"]}), "required": ["value"]},
+    ),
+    Operation(
+        "delete",
+        "/api/cache/{function}/{key}",
+        "Forget one entry",
+        _fields(function=_TEXT, key=_TEXT, removed=_TRUTH),
+    ),
     Operation("get", "/api/traces/{id}", "One trace", _fields(**_SPAN_SUMMARY, spans=_list(_OBJECT))),
     Operation("get", "/openapi.json", "This description", _OBJECT),
 )

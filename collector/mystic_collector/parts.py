@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from mystic_collector.cache.entries import Entries
 from mystic_collector.discovery.catalog import Catalog
 from mystic_collector.hijacks.fleet import Fleet
 from mystic_collector.hijacks.registry import Registry
@@ -33,6 +34,7 @@ class Parts:
     fleet: Fleet
     streams: Streams
     catalog: Catalog
+    cache: Entries
     clock: Callable[[], float] = time.time
     started: float = field(default_factory=time.time)
 

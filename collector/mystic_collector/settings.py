@@ -33,6 +33,7 @@ class Settings:
         max_body_bytes: largest request body as sent.
         max_inflated_bytes: largest request body after decompression.
         max_queue_bytes: spans and points waiting for the writer; more is answered with 429.
+        cache_bytes: size of the shared cache entries at most.
         max_functions: distinct function names kept; further ones share one overflow name.
         head_timeout: seconds a client may take to send the head of a request.
         body_timeout: seconds a client may take to send a body of telemetry.
@@ -52,6 +53,7 @@ class Settings:
     max_body_bytes: int = 4 * 2**20
     max_inflated_bytes: int = 16 * 2**20
     max_queue_bytes: int = 32 * 2**20
+    cache_bytes: int = 256 * 2**20
     max_functions: int = 50_000
     head_timeout: float = 10.0
     body_timeout: float = 15.0
@@ -80,6 +82,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_body_bytes=_size(env, "MYSTIC_MAX_BODY", 4 * 2**20),
         max_inflated_bytes=_size(env, "MYSTIC_MAX_INFLATED", 16 * 2**20),
         max_queue_bytes=_size(env, "MYSTIC_MAX_QUEUE", 32 * 2**20),
+        cache_bytes=_size(env, "MYSTIC_CACHE_BYTES", 256 * 2**20),
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
     )
 

@@ -1,0 +1,111 @@
+"""Shared entries on diskcache: SQLite and files in one folder, least recently stored out first."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diskcache
+from diskcache.core import MODE_BINARY, MODE_RAW
+
+from mystic_collector.cache.entries import Entry
+
+_JOINT = "\x00"
+
+
+class Planted(OSError):
+    """An entry that we cannot have written; diskcache takes it for an entry that has gone."""
+
+
+class Bytes(diskcache.Disk):  # type: ignore[misc]
+    """How diskcache reads and writes: text keys and bytes only, where it would pickle anything else."""
+
+    dropped = 0
+
+    def put(self, key: object) -> tuple[Any, bool]:
+        """Return a text key as it is."""
+        if type(key) is not str:
+            raise TypeError(f"a key is text, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: bool) -> Any:
+        """Return a key of the table as it is, whatever it claims to be."""
+        return key if raw and type(key) is str else ""
+
+    def store(self, value: object, read: bool, key: object = diskcache.core.UNKNOWN) -> Any:
+        """Write bytes."""
+        if type(value) is not bytes or read:
+            raise TypeError(f"a value is bytes, not {type(value).__name__}")
+        return super().store(value, read, key)
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
+        """Return the bytes of an entry.
+
+        Raises:
+            Planted: when it is a pickle, a text, or a file outside of our folder.
+        """
+        if mode == MODE_RAW and type(value) in (bytes, memoryview, sqlite3.Binary):
+            return bytes(value)
+        if mode == MODE_BINARY and type(filename) is str:
+            folder = Path(self._directory).resolve()
+            path = (folder / filename).resolve()
+            if path.is_relative_to(folder):
+                return path.read_bytes()
+        self.dropped += 1
+        raise Planted("an entry of the shared cache is not in the form it was written in")
+
+
+class EmbeddedEntries:
+    """Shared entries of one machine.
+
+    Args:
+        folder: where they lie; made when it is not there.
+        max_bytes: size they may take together.
+        clock: Unix seconds.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._max_bytes = max_bytes
+        self._cache = diskcache.Cache(
+            str(folder), disk=Bytes, size_limit=max_bytes, eviction_policy="least-recently-stored", statistics=0
+        )
+        self._disk: Bytes = self._cache.disk
+
+    @property
+    def dropped(self) -> int:
+        """Entries that were not in our form and have been removed."""
+        return self._disk.dropped
+
+    def get(self, function: str, key: str) -> Entry | None:
+        """Return what is kept and has not expired, or None."""
+        name, dropped = function + _JOINT + key, self._disk.dropped
+        value, expires = self._cache.get(name, default=None, expire_time=True)
+        if self._disk.dropped != dropped:
+            self._cache.delete(name)
+        return None if value is None else Entry(value, expires)
+
+    def put(self, function: str, key: str, value: bytes, ttl: float | None) -> None:
+        """Keep ``value`` for ``ttl`` seconds, or until there is no room.
+
+        Raises:
+            ValueError: when it is larger than the whole cache may be.
+        """
+        if len(value) > self._max_bytes // 2:
+            raise ValueError(f"{len(value)} bytes are more than half of the {self._max_bytes} bytes there are")
+        self._cache.set(function + _JOINT + key, value, expire=ttl)
+
+    def delete(self, function: str, key: str) -> bool:
+        """Forget one entry; True when there was one."""
+        return bool(self._cache.delete(function + _JOINT + key))
+
+    def count(self) -> int:
+        """Return how many entries are kept."""
+        return len(self._cache)
+
+    def close(self) -> None:
+        """Release files."""
+        self._cache.close()
