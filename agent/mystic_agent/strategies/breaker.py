@@ -71,11 +71,12 @@ class Breaker:
         self._slot = max(1, limits.window // SLOTS)
         self._lock = _thread.RLock()
         self._epoch = 0
+        self._closed = Permit(0, CLOSED)
         self._until = 0
         self._probing = False
         self._successes = 0
         self._position = clock() // self._slot
-        self._slots = [(0, 0)] * SLOTS  # (calls, failures) of each
+        self._slots = [[0, 0] for _ in range(SLOTS)]  # (calls, failures) of each
         self._at = 0  # the slot of now; the one after it is the oldest
         self._calls = self._failures = 0
 
@@ -83,7 +84,7 @@ class Breaker:
         """May a call pass now?"""
         with self._lock:
             if self.state == CLOSED:
-                return Permit(self._epoch, CLOSED)
+                return self._closed
             now = self._clock()
             turned = (self.state == OPEN or self._probing) and now >= self._until
             if turned:
@@ -112,30 +113,41 @@ class Breaker:
         self._probing = False
 
     def _count(self, failed: bool) -> str:
-        limits, position = self._limits, self._clock() // self._slot
-        for _ in range(min(position - self._position, SLOTS)):
-            self._at = (self._at + 1) % SLOTS
-            calls, failures = self._slots[self._at]
-            self._calls -= calls
-            self._failures -= failures
-            self._slots[self._at] = (0, 0)
-        self._position = position
-        calls, failures = self._slots[self._at]
-        self._slots[self._at] = (calls + 1, failures + failed)
+        position = self._clock() // self._slot
+        if position != self._position:
+            self._advance(position)
+        slot = self._slots[self._at]
+        slot[0] += 1
         self._calls += 1
-        self._failures += failed
+        if failed:
+            slot[1] += 1
+            self._failures += 1
+        if not self._failures:
+            return ""
+        limits = self._limits
         too_many = 0 < limits.failures <= self._failures
         too_large = self._calls >= limits.minimum and self._failures * _WHOLE >= self._ratio * self._calls
-        return self._turn(OPEN) if self._failures and (too_many or too_large) else ""
+        return self._turn(OPEN) if too_many or too_large else ""
+
+    def _advance(self, position: int) -> None:
+        """Let the slots go that are no longer in the window."""
+        for _ in range(min(position - self._position, SLOTS)):
+            self._at = (self._at + 1) % SLOTS
+            slot = self._slots[self._at]
+            self._calls -= slot[0]
+            self._failures -= slot[1]
+            slot[:] = 0, 0
+        self._position = position
 
     def _turn(self, state: str) -> str:
         self.state = state
         self._epoch += 1
+        self._closed = Permit(self._epoch, CLOSED)
         self._probing = False
         self._successes = 0
         if state == OPEN:
             self._until = self._clock() + self._limits.open_for
         self._position = self._clock() // self._slot
-        self._slots = [(0, 0)] * SLOTS
+        self._slots = [[0, 0] for _ in range(SLOTS)]
         self._calls = self._failures = 0
         return state
