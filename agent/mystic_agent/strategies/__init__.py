@@ -9,6 +9,9 @@ Each strategy file has two functions:
     and the ``**kwargs`` dict included), and calls ``following`` the same way. For a coroutine function
     both return an awaitable.
 
+What strategies share stands beside them: ``decision`` counts, ``kept`` holds state over a re-attach, ``answer`` and
+``raised`` stand in for a call, ``alternative`` finds another implementation, ``sticky`` divides callers.
+
 Law: a stage is made once, at attach. Whatever it does besides calling ``following`` goes through the guard, so
 that the original still runs exactly once when the strategy itself fails.
 """

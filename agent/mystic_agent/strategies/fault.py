@@ -7,7 +7,6 @@ asked for; a synchronous function blocks its thread, as a slow dependency would.
 from __future__ import annotations
 
 import random as chance
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ from mystic_agent.guard import guard
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.answer import raised
 from mystic_agent.strategies.decision import Decision
-from mystic_agent.strategies.pause import pause
+from mystic_agent.strategies.pause import pause, sleep
 from mystic_agent.strategies.raised import Raised
 
 
@@ -33,7 +32,7 @@ def make(
     following: Stage,
     *,
     random: Callable[[], float] = chance.random,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] = sleep,
     wait: Callable[[float], Awaitable[bool]] = pause,
 ) -> Stage:
     """Return a stage that disturbs a share of the calls.

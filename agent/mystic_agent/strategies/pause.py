@@ -1,6 +1,13 @@
-"""How a coroutine waits: in the event loop that drives it, and not at all in one that is not asyncio's."""
+"""How a call waits: a coroutine in the event loop that drives it, if that is asyncio's; any other in its thread."""
 
 from __future__ import annotations
+
+import time
+
+
+def sleep(seconds: float) -> None:
+    """Block the thread, or the greenlet: looked up at every call, because gevent replaces it."""
+    time.sleep(seconds)
 
 
 def possible() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -35,22 +34,18 @@ class Raised:
         return self._kind(*self._args)
 
     def _find(self, allowed: Callable[[str], bool]) -> str:
-        if "." not in self.name and ":" not in self.name:
-            module, path = "builtins", self.name
-        elif ":" in self.name:
-            module, _, path = self.name.partition(":")
-        else:
-            module, path = _split(self.name)
+        module, path = _split(self.name)
         if module != "builtins" and not allowed(module):
-            return f"{self.name} is outside of what hijacks may name; add {module} to MYSTIC_ALLOW"
-        holder: Any = sys.modules.get(module)
-        if holder is None:
+            return (
+                f"{self.name} is outside of what hijacks may name: builtin exceptions, "
+                f"the application's own, or those of modules that MYSTIC_ALLOW lists"
+            )
+        if module not in sys.modules:
             return f"{self.name} cannot be raised: {module} is not loaded in this process"
-        for part in path.split("."):
-            holder = vars(holder).get(part) if isinstance(holder, (ModuleType, type)) else None
-        if not isinstance(holder, type) or not issubclass(holder, Exception):
+        found = _held(module, path)
+        if not isinstance(found, type) or not issubclass(found, Exception):
             return f"{self.name} is no class of exceptions; only subclasses of Exception can be raised"
-        self._kind = holder
+        self._kind = found
         try:
             made = self.make()
         except FAULTS as error:
@@ -59,29 +54,42 @@ class Raised:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Return (module, path of the class) of a dotted name: the longest beginning that is a module."""
+    """Return (module, path in it) of a name: a builtin one, one with a colon, or the longest module that is loaded."""
+    if ":" in name:
+        module, _, path = name.partition(":")
+        return module, path
     parts = name.split(".")
     for end in range(len(parts) - 1, 0, -1):
         if ".".join(parts[:end]) in sys.modules:
             return ".".join(parts[:end]), ".".join(parts[end:])
-    return ".".join(parts[:-1]), parts[-1]
+    return ".".join(parts[:-1]) or "builtins", parts[-1]
+
+
+def _held(module: str, path: str) -> Any:
+    """Return what a loaded module holds under a path, or None; nothing of the application runs."""
+    holder: Any = sys.modules.get(module)
+    for part in path.split("."):
+        holder = vars(holder).get(part) if isinstance(holder, (ModuleType, type)) else None
+    return holder
 
 
 class Kinds:
-    """Exceptions told apart by the names of their classes and of those they inherit from; nothing is imported.
+    """Exceptions told apart by their classes and those they inherit from; nothing is imported.
 
     Args:
         listed: builtin names, ``package.module.Name`` or ``package.module:Name``.
     """
 
     def __init__(self, listed: Iterable[str]) -> None:
-        self._types = tuple(getattr(builtins, name) for name in listed if "." not in name and ":" not in name)
-        self._names = frozenset(name.replace(":", ".") for name in listed if "." in name or ":" in name)
+        listed = tuple(listed)
+        found = [_held(*_split(name)) for name in listed]
+        self._types = tuple(one for one in found if isinstance(one, type) and issubclass(one, BaseException))
+        # Names of modules that are loaded later: told by where their classes say they are defined.
+        self._names = frozenset(name.replace(":", ".") for name in listed)
 
     def has(self, error: BaseException) -> bool:
         """True when ``error`` is one of them."""
-        if isinstance(error, self._types):
+        kind = type(error)
+        if issubclass(kind, self._types):
             return True
-        return bool(self._names) and not self._names.isdisjoint(
-            f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__
-        )
+        return not self._names.isdisjoint(f"{one.__module__}.{one.__qualname__}" for one in kind.__mro__)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import _thread
 import random as chance
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from mystic_agent.guard import FAULTS, guard
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.decision import Decision
 from mystic_agent.strategies.kept import kept
-from mystic_agent.strategies.pause import pause
+from mystic_agent.strategies.pause import pause, sleep
 from mystic_agent.strategies.raised import Kinds
 
 _PARTS = 1_000_000
@@ -42,7 +41,7 @@ def make(
     following: Stage,
     *,
     random: Callable[[], float] = chance.random,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] = sleep,
     wait: Callable[[float], Awaitable[bool]] = pause,
 ) -> Stage:
     """Return a stage that calls again what fails.

@@ -72,6 +72,9 @@ def test_the_last_failure_is_raised_as_the_same_object_and_hangs_on_no_other(app
         (ConnectionResetError(), {"exceptions": "OSError", "exclude": "ConnectionError"}, 1),
         (asyncio.QueueFull(), {"exceptions": ["asyncio.queues.QueueFull"]}, 2),
         (asyncio.QueueFull(), {"exceptions": ["asyncio.queues:QueueEmpty"]}, 1),
+        (asyncio.QueueFull(), {"exceptions": ["asyncio.QueueFull"]}, 2),
+        (TimeoutError(), {"exceptions": ["socket.timeout"]}, 2),
+        (type("Late", (Exception,), {"__module__": "not_loaded.yet"})(), {"exceptions": ["not_loaded.yet.Late"]}, 2),
     ],
 )
 def test_only_the_exceptions_asked_for_are_retried(app, staged, steps, error, options, calls):
