@@ -38,12 +38,20 @@ class Attached:
         self.default = False
         self.reason = ""
         self.plan: Plan | None = None
+        self.refused: dict[str, str] = {}  # hijack → why it is not part of the plan
         self.level = OBSERVE
         self.governed = ""
         self.state = "released"
         self.why = ""
         self.references: tuple[str, ...] = ()
         self.keep: dict[Any, Any] = {}
+
+    def refusals(self) -> list[FunctionReport]:
+        """Return what the collector is told of the hijacks that others are in force without."""
+        return [
+            FunctionReport(f"hijack:{identity}", "failed", f"{self.name}: {why}", hijacks=(identity,))
+            for identity, why in self.refused.items()
+        ]
 
     def report(self) -> FunctionReport:
         """Return what the collector is told."""

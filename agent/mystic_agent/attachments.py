@@ -162,8 +162,9 @@ class Attachments:
 
     def _settle(self, attached: Attached) -> bool:
         """Bring what is in force on one function to what should be; return True when it is hijacked."""
-        before = (attached.state, attached.why, attached.plan)
+        before = (attached.state, attached.why, attached.plan, attached.refused)
         chosen = plan.choose(self.hijacks, self.stage, attached.module, attached.qualname)
+        chosen, attached.refused = self._admitted(attached, chosen)
         wanted = chosen is not None or (attached.default and not attached.reason)
         if attached.level == RELEASED and not (chosen and chosen.strategies):
             wanted = False
@@ -185,9 +186,35 @@ class Attachments:
             self._release(attached)
             attached.state, attached.why = "failed", f"{type(error).__name__}: {error}"[:300]
         attached.plan = chosen
-        if (attached.state, attached.why, chosen) != before:
+        if (attached.state, attached.why, chosen, attached.refused) != before:
             self.revision += 1
         return attached.state in ("attached", "counting")
+
+    def _admitted(self, attached: Attached, chosen: Plan | None) -> tuple[Plan | None, dict[str, str]]:
+        """Return the plan without the hijacks that this function cannot have, and why; a single one is judged later."""
+        refused: dict[str, str] = {}
+        if chosen is None or len(chosen.hijacks) < 2:
+            return chosen, refused
+        for identity in chosen.hijacks:
+            try:
+                for swap in attached.swaps:
+                    plan.check(chosen.of((identity,)), self._subject(attached, swap))
+            except Refused as why:
+                refused[identity] = str(why)
+        good = [identity for identity in chosen.hijacks if identity not in refused]
+        return (chosen.of(good), refused) if good else (chosen, {})
+
+    def _subject(self, attached: Attached, swap: Swapped) -> Subject:
+        return Subject(
+            attached.name,
+            swap.original,
+            swap.code,
+            attached.kind,
+            attached.meter,
+            self.tracer,
+            attached.keep,
+            self.allowed,
+        )
 
     def _idle(self, attached: Attached) -> tuple[str, str]:
         if attached.governed:
@@ -209,16 +236,7 @@ class Attachments:
             attached.native.install(attached.meter)
         shared = attached.module.partition(".")[0] in SHARED_WITH_AGENT
         for swap in attached.swaps:
-            subject = Subject(
-                attached.name,
-                swap.original,
-                swap.code,
-                attached.kind,
-                attached.meter,
-                self.tracer,
-                attached.keep,
-                self.allowed,
-            )
+            subject = self._subject(attached, swap)
             swap.install(
                 *plan.compose(chosen, subject, counting=counting, shared_with_agent=shared, agent=self.threads)
             )
@@ -271,7 +289,8 @@ class Attachments:
         with self._lock:
             known = {a.name: a.report() for a in self.by_name.values() if a.default or a.plan or a.state != "released"}
             missing = pending(self.hijacks, self.rejected, self.by_name)
-            return known | {one.function: one for one in missing}
+            refused = [one for a in self.by_name.values() for one in a.refusals()]
+            return known | {one.function: one for one in (*missing, *refused)}
 
     def reset(self) -> None:
         """Start from zero figures and new locks, as a forked child does; hooks stay in force."""

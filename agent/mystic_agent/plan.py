@@ -31,10 +31,18 @@ class Plan(NamedTuple):
     Attributes:
         hijacks: ids of the hijacks that name it, oldest first.
         strategies: their strategies, outermost first, ``observe`` left out.
+        owners: for each strategy the id of its hijack.
     """
 
     hijacks: tuple[str, ...] = ()
     strategies: tuple[StrategySpec, ...] = ()
+    owners: tuple[str, ...] = ()
+
+    def of(self, hijacks: Iterable[str]) -> Plan:
+        """Return the part of the plan that belongs to some of its hijacks."""
+        kept = tuple(hijacks)
+        pairs = [pair for pair in zip(self.strategies, self.owners, strict=True) if pair[1] in kept]
+        return Plan(kept, tuple(spec for spec, _ in pairs), tuple(owner for _, owner in pairs))
 
 
 class Refused(Exception):
@@ -45,13 +53,15 @@ def choose(hijacks: Iterable[Hijack], stage: str, module: str, qualname: str) ->
     """Return the plan for ``module:qualname`` in ``stage``, or None when no hijack names it."""
     ids: list[str] = []
     strategies: list[StrategySpec] = []
+    owners: list[str] = []
     for hijack in hijacks:
         if hijack.target.matches(module, qualname):
             listed = hijack.strategies(stage)
             if listed:
                 ids.append(hijack.id)
                 strategies.extend(spec for spec in listed if spec.name != "observe")
-    return Plan(tuple(ids), tuple(strategies)) if ids else None
+                owners.extend([hijack.id] * (len(strategies) - len(owners)))
+    return Plan(tuple(ids), tuple(strategies), tuple(owners)) if ids else None
 
 
 def check(plan: Plan, subject: Subject) -> None:

@@ -177,3 +177,23 @@ def test_tasks_at_once_get_exact_counts(app):
     results = asyncio.run(main())
     assert sum(isinstance(one, RuntimeError) for one in results) == 70
     assert app.decisions("coroutine") == {"allowed": 30, "limited": 70, "closed": 30}
+
+
+def test_a_hijack_that_is_refused_takes_no_other_with_it(app):
+    good = hijack(app.name("plain"), {"mock": {"value": "mocked"}}, identity="good")
+    bad = hijack(app.name("*"), {"timeout": {"after": "1s"}}, identity="bad")
+    for hijacks in ([good, bad], [bad, good]):
+        app.attachments.apply([])
+        app.attachments.apply(hijacks)
+        assert app.call("plain", 1) == "mocked"
+        reports = app.attachments.reports()
+        plain = reports[app.name("plain")]
+        assert (plain.state, plain.hijacks, plain.strategies) == ("attached", ("good",), ("observe", "mock"))
+        assert (reports["hijack:bad"].state, reports["hijack:bad"].hijacks) == ("failed", ("bad",))
+        assert reports["hijack:bad"].reason.startswith(f"{app.name('plain')}: timeout cannot end")
+        assert reports[app.name("coroutine")].hijacks == ("bad",)
+        assert reports[app.name("Thing.method")].state == "failed"
+    app.attachments.apply([bad])
+    assert "hijack:bad" not in app.attachments.reports()
+    assert app.attachments.reports()[app.name("plain")].state == "failed"
+    assert app.call("plain", 1)[0] == 1
