@@ -20,7 +20,8 @@ if $P.live:
         _mystic_q.left -= 1
         _mystic_s = _mystic_p[0] = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
     else:
-        _mystic_p, _mystic_s = $P.enter($M, _mystic_p)
+        if _mystic_p is not None or $P.wanted:
+            _mystic_p, _mystic_s = $P.enter($M, _mystic_p)
         _mystic_t = $N()
 else:
     _mystic_t = $N()
@@ -68,7 +69,8 @@ if $P.live:
         _mystic_s = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
         $S([_mystic_s, _mystic_p[1], _mystic_q, _mystic_p[3]])
     else:
-        _mystic_p, _mystic_s = $P.enter_coroutine($M, _mystic_p)
+        if _mystic_p is not None or $P.wanted:
+            _mystic_p, _mystic_s = $P.enter_coroutine($M, _mystic_p)
         _mystic_t = $N()
 else:
     _mystic_p = None
@@ -96,7 +98,8 @@ if $P.live:
         _mystic_p[2].left -= 1
         _mystic_s = [_mystic_p[0], $M, None, _mystic_p[2], None, 0, (_mystic_t := $N())]
     else:
-        _mystic_s = $P.enter_generator($M, _mystic_p)
+        if _mystic_p is not None:
+            _mystic_s = $P.enter_generator($M, _mystic_p)
         _mystic_t = $N()
 else:
     _mystic_t = $N()

@@ -48,12 +48,17 @@ _NOTHING: tuple[None, None] = (None, None)
 
 
 class Pulse:
-    """What every trampoline looks at: is any trace wanted or running? Shared, so that one assignment switches all."""
+    """What every trampoline looks at; shared, so that one assignment switches all.
 
-    __slots__ = ("live", "tracer")
+    Attributes:
+        live: a trace is wanted or running.
+        wanted: a trace may begin.
+    """
+
+    __slots__ = ("live", "tracer", "wanted")
 
     def __init__(self, tracer: Tracer) -> None:
-        self.live = False
+        self.live = self.wanted = False
         self.tracer = tracer
 
     def enter(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
@@ -121,7 +126,8 @@ class Tracer:
             self._switch()
 
     def _switch(self) -> None:
-        self.pulse.live = bool(self._per_second > 0 and (self._wanted >= 1 or self._traces))
+        self.pulse.wanted = self._per_second > 0 and self._wanted >= 1
+        self.pulse.live = self.pulse.wanted or (self._per_second > 0 and bool(self._traces))
 
     def _close(self, trace: Trace) -> None:
         trace.open = False
@@ -189,6 +195,7 @@ class Tracer:
             trace = Trace(outside[0] if outside else os.urandom(16), perf_counter_ns(), self.ended.append)
             trace.left -= 1
             self._traces.add(trace)
+            self._switch()
         span: Span = [None, meter, outside, trace, None, 0, perf_counter_ns()]
         return self._place(span, trace), span
 
