@@ -114,6 +114,15 @@ def test_a_bad_hijack_is_refused_and_the_set_stays(registry: Registry, fields: d
     assert registry.snapshot() == before
 
 
+@pytest.mark.parametrize("target", ["hmac:compare_digest", "ssl:*", "mystic_agent.guard:Guard.run"])
+def test_what_guards_secrets_cannot_be_changed_and_the_attempt_is_audited(registry: Registry, target: str) -> None:
+    with pytest.raises(Invalid, match="refused"):
+        registry.put({"target": target, "stages": [{"block": {}}], "owner": "mallory"})
+    assert registry.snapshot().hijacks == ()
+    [denied] = registry.audit()
+    assert (denied["action"], denied["actor"], denied["after"]["target"]) == ("denied", "mallory", target)
+
+
 def test_the_set_is_bounded_so_that_every_agent_can_take_it(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,8 @@ class Memory:
         self.clock = clock
         self._max_bytes = max_bytes
         self._max_entries = max_entries
-        self._lock = _thread.RLock()
+        self.lock = _thread.RLock()
+        self.flights: dict[Hashable, Any] = {}  # by key, the computations under way that others wait for
 
     def find(self, key: Hashable) -> Entry | None:
         """Return the entry under ``key`` when it is still to be served; an expired one is removed."""
@@ -66,7 +67,7 @@ class Memory:
         """Keep ``entry``; False when it alone is larger than the bound."""
         if entry.size > self._max_bytes:
             return False
-        with self._lock:
+        with self.lock:
             self.remove(key)
             while self.entries and (
                 self.bytes + entry.size > self._max_bytes or len(self.entries) >= self._max_entries
@@ -82,7 +83,7 @@ class Memory:
 
     def remove(self, key: Hashable) -> None:
         """Forget what is kept under ``key``, if anything."""
-        with self._lock:
+        with self.lock:
             entry = self.entries.pop(key, None)
             if entry is None:
                 return
@@ -102,11 +103,12 @@ class Memory:
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._lock:
+        with self.lock:
             self.kinds.clear()
             self.entries.clear()
             self.bytes = 0
 
     def reset(self) -> None:
-        """Take new locks, as a forked child must; what is kept stays valid there."""
-        self._lock = _thread.RLock()
+        """Take new locks and wait for no thread of the parent, as a forked child must; what is kept stays valid."""
+        self.lock = _thread.RLock()
+        self.flights.clear()

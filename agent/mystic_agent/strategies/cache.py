@@ -17,6 +17,7 @@ from mystic_agent.cache.key import SIMPLE, Unkeyable, canonical
 from mystic_agent.cache.memory import Entry, Fast, Memory
 from mystic_agent.guard import FAULTS, guard
 from mystic_agent.strategies import Stage, Subject
+from mystic_agent.strategies.kept import kept
 
 _SIMPLE = frozenset(SIMPLE)
 LONGEST_FAST = 4096
@@ -57,16 +58,7 @@ class Cached:
     """
 
     def __init__(self, subject: Subject, options: Mapping[str, Any]) -> None:
-        state = (
-            subject.code,
-            options["ttl"],
-            options["ignore"],
-            options["identity"],
-            options["copy"],
-            options["max_bytes"],
-        )
-        fresh = Memory(options["max_bytes"], options["max_entries"])
-        self.memory: Memory = subject.keep.setdefault(("cache", state), fresh)
+        self.memory = kept(subject, "cache", options, lambda: Memory(options["max_bytes"], options["max_entries"]))
         self.subject = subject
         self.ttl_ns = int(options["ttl"] * 1e9)
         self.exceptions: bool = options["exceptions"]
@@ -78,8 +70,6 @@ class Cached:
         self.fast = bool(self.keyed) and not {subject.star, subject.double_star} & set(self.keyed) and not self.method
         self.hit = subject.meter.cell("cache", "hit")
         self.miss = subject.meter.cell("cache", "miss")
-        self.flights: dict[Hashable, Any] = {}
-        self.lock = _thread.RLock()
 
     def key(self, values: tuple[Any, ...]) -> Hashable:
         """Return the canonical key of a call; the first argument of a method by its declared identity.
@@ -151,11 +141,11 @@ class Cached:
         if entry is not None:
             meter.h[self.hit] += 1
             return self.serve(entry)
-        with self.lock:
-            flight = self.flights.get(key)
+        with self.memory.lock:
+            flight = self.memory.flights.get(key)
             leading = flight is None
             if flight is None:
-                flight = self.flights[key] = Flight(_thread.get_ident())
+                flight = self.memory.flights[key] = Flight(_thread.get_ident())
         if not leading and flight.owner != _thread.get_ident() and flight.ended.wait(FLIGHT_WAIT_SECONDS):
             entry = self.memory.find(key)
             if entry is not None:
@@ -166,8 +156,8 @@ class Cached:
             return self._compute(key, values, following)
         finally:
             if leading:
-                with self.lock:
-                    self.flights.pop(key, None)
+                with self.memory.lock:
+                    self.memory.flights.pop(key, None)
                 flight.ended.set()
 
     def _compute(self, key: Hashable, values: tuple[Any, ...], following: Stage) -> Any:
@@ -195,7 +185,7 @@ class Cached:
         if loop is None:  # another library drives this coroutine, trio for one
             self.bypass("no asyncio event loop")
             return await following(*values)
-        flight: asyncio.Future[None] | None = self.flights.get((loop, key))
+        flight: asyncio.Future[None] | None = self.memory.flights.get((loop, key))
         if flight is not None:
             await asyncio.shield(flight)
             entry = self.memory.find(key)
@@ -203,7 +193,7 @@ class Cached:
                 meter.h[self.hit] += 1
                 return self.serve(entry)
         mine: asyncio.Future[None] = loop.create_future()
-        leading = self.flights.setdefault((loop, key), mine) is mine
+        leading = self.memory.flights.setdefault((loop, key), mine) is mine
         meter.h[self.miss] += 1
         try:
             result = await following(*values)
@@ -216,7 +206,7 @@ class Cached:
             return result
         finally:
             if leading:
-                self.flights.pop((loop, key), None)
+                self.memory.flights.pop((loop, key), None)
                 if not mine.done():
                     mine.set_result(None)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from mystic_agent.contract.deny import check_target
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.hijack import Hijack, parse_hijack
@@ -112,6 +113,7 @@ class Registry:
         hijack = parse_hijack({**body, "id": identity or secrets.token_hex(6), "created_at": now})
         if hijack.expired(now):
             raise Invalid("expires_at", hijack.expires_at, "give a moment in the future, as Unix seconds")
+        self._check_target(hijack, actor or hijack.owner, now)
         with self._lock:
             before = self._hijacks[identity] if identity else None
             if before is not None:
@@ -174,6 +176,29 @@ class Registry:
         if size > MOST_BYTES:
             raise Invalid("hijacks", f"{size} bytes", f"remove some; all together may have {MOST_BYTES} bytes as JSON")
 
+    def _check_target(self, hijack: Hijack, actor: str, now: float) -> None:
+        """Refuse what no hijack may change; the attempt is audited."""
+        for specs in hijack.stages.values():
+            try:
+                check_target(hijack.target, specs)
+            except Invalid:
+                shown = orjson.dumps(hijack.to_json()).decode()
+                with self._lock:
+                    self._record(now, self._version, "denied", hijack.id, actor, "null", shown)
+                raise
+
+    def _record(self, *row: object) -> None:
+        """Write one line of the audit.
+
+        Raises:
+            StoreError: when it cannot be written.
+        """
+        sql = "insert into audit(at, version, action, hijack, actor, before, after) values(?, ?, ?, ?, ?, ?, ?)"
+        try:
+            self._db.execute(sql, row)
+        except sqlite3.Error as error:
+            raise StoreError(f"the audit could not be written: {error}; check disk space and rights") from error
+
     def _commit(self, action: str, before: Hijack | None, after: Hijack | None, actor: str, now: float) -> None:
         """Write one change; memory follows only when the file has it."""
         identity = (after or before).id  # type: ignore[union-attr]
@@ -186,10 +211,9 @@ class Registry:
                 sql = "insert into hijacks values(?, ?) on conflict do update set body = excluded.body"
                 self._db.execute(sql, (identity, shown[1]))
             self._db.execute("update state set value = ? where name = 'version'", (self._version + 1,))
-            sql = "insert into audit(at, version, action, hijack, actor, before, after) values(?, ?, ?, ?, ?, ?, ?)"
-            self._db.execute(sql, (now, self._version + 1, action, identity, actor, *shown))
+            self._record(now, self._version + 1, action, identity, actor, *shown)
             self._db.execute("commit")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise StoreError(f"the hijack could not be kept: {error}; check disk space and rights") from error
