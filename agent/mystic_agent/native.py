@@ -44,7 +44,7 @@ class Native:
         now, pulse = perf_counter_ns, meter.tracer.pulse
 
         def observed(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-            place, span = pulse.enter(meter, place_now.get()) if pulse.live else (None, None)
+            place, span, _ = pulse.enter(meter, place_now.get()) if pulse.live else (None, None, None)
             started = now()
             try:
                 result = wrapped(*args, **kwargs)

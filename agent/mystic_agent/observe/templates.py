@@ -11,95 +11,111 @@ clock is read last when a call begins and first when it ends, so that our own wo
 
 from __future__ import annotations
 
-_BEGIN = """
-_mystic_p = _mystic_s = None
-if $P.live:
-    _mystic_p = $G()
-    if _mystic_p is not None and _mystic_p[1] == $I() and _mystic_p[2].left > 0:
-        _mystic_q = _mystic_p[2]
-        _mystic_q.left -= 1
-        _mystic_s = _mystic_p[0] = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
-    else:
-        if _mystic_p is not None or $P.wanted:
-            _mystic_p, _mystic_s = $P.enter($M, _mystic_p)
-        _mystic_t = $N()
-else:
-    _mystic_t = $N()
-"""
 
+def _indented(source: str) -> str:
+    return "\n".join("    " + line for line in source.strip("\n").split("\n"))
+
+
+# Adds a call to the Meter's cells. The order of the comparisons is that of how often they decide.
 _COUNTED = """
 _mystic_t = $N() - _mystic_t
 _mystic_h = $M.h
-if not _mystic_h[65] <= _mystic_t <= _mystic_h[66]:
-    $M.note(_mystic_t, _mystic_s)
 _mystic_h[_mystic_t.bit_length()] += 1
 _mystic_h[64] += _mystic_t
+if _mystic_t > _mystic_h[66] or _mystic_t < _mystic_h[65]:
+    $M.note(_mystic_t, {span})
+"""
+
+# Nearly every call takes this way: no trace is wanted or running. It is written apart so that it has nothing to skip.
+_PLAIN = """
+_mystic_t = $N()
+try:
+    _mystic_r = {call}
+except BaseException as _mystic_e:
+    $M.{fail}(_mystic_t, _mystic_e, None, None)
+    raise
+{counted}
+return _mystic_r
 """
 
 _ENDED = """
+if _mystic_s is not None:
     _mystic_s[5] = _mystic_t
-    _mystic_q = _mystic_s[3]
     _mystic_q.ended(_mystic_s)
     if _mystic_s[0] is None:
         $P.finish(_mystic_q)
+return _mystic_r
 """
 
-_FUNCTION = f"""{_BEGIN}
+
+def _plain(call: str, fail: str) -> str:
+    body = _PLAIN.format(call=call, fail=fail, counted=_COUNTED.format(span="None"))
+    return f"if not $P.live:\n{_indented(body)}\n"
+
+
+_SEEN = _COUNTED.format(span="_mystic_s")
+
+_FUNCTION = f"""{_plain("$O(@ARGS@)", "fail")}
+_mystic_p = $G()
+if _mystic_p is not None and _mystic_p[1] == $I() and _mystic_p[2].left > 0:
+    _mystic_q = _mystic_p[2]
+    _mystic_q.left -= 1
+    _mystic_s = _mystic_p[0] = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
+else:
+    _mystic_s = _mystic_q = None
+    if _mystic_p is not None or $P.wanted:
+        _mystic_p, _mystic_s, _mystic_q = $P.enter($M, _mystic_p)
+    _mystic_t = $N()
 try:
     _mystic_r = $O(@ARGS@)
 except BaseException as _mystic_e:
     $M.fail(_mystic_t, _mystic_e, _mystic_p, _mystic_s)
     raise
-{_COUNTED}
+{_SEEN}
 if _mystic_s is not None:
     _mystic_p[0] = _mystic_s[0]
 {_ENDED}
-return _mystic_r
 """
 
 # A coroutine sets a place of its own in its task's context, and puts the one before back if it still is in that one.
 # The thread is taken from the place before; where that is another one, the first call inside notices and makes its own.
-_COROUTINE = f"""
-_mystic_s = None
-if $P.live:
-    _mystic_p = $G()
-    if _mystic_p is not None and _mystic_p[1] and _mystic_p[2].left > 0:
-        _mystic_q = _mystic_p[2]
-        _mystic_q.left -= 1
-        _mystic_s = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
-        $S([_mystic_s, _mystic_p[1], _mystic_q, _mystic_p[3]])
-    else:
-        if _mystic_p is not None or $P.wanted:
-            _mystic_p, _mystic_s = $P.enter_coroutine($M, _mystic_p)
-        _mystic_t = $N()
+_COROUTINE = f"""{_plain("await $O(@ARGS@)", "fail_coroutine")}
+_mystic_p = $G()
+if _mystic_p is not None and _mystic_p[1] and _mystic_p[2].left > 0:
+    _mystic_q = _mystic_p[2]
+    _mystic_q.left -= 1
+    _mystic_s = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
+    $S([_mystic_s, _mystic_p[1], _mystic_q, _mystic_p[3]])
 else:
-    _mystic_p = None
+    _mystic_s = _mystic_q = None
+    if _mystic_p is not None or $P.wanted:
+        _mystic_p, _mystic_s, _mystic_q = $P.enter_coroutine($M, _mystic_p)
     _mystic_t = $N()
 try:
     _mystic_r = await $O(@ARGS@)
 except BaseException as _mystic_e:
     $M.fail_coroutine(_mystic_t, _mystic_e, _mystic_p, _mystic_s)
     raise
-{_COUNTED}
+{_SEEN}
 if _mystic_s is not None:
-    _mystic_q = $G()
-    if _mystic_q is not None and _mystic_q[0] is _mystic_s:
+    _mystic_h = $G()
+    if _mystic_h is not None and _mystic_h[0] is _mystic_s:
         $S(_mystic_p)
 {_ENDED}
-return _mystic_r
 """
 
 # A generator never becomes current: its consumer runs between its steps, in the same context.
 _BEGIN_GENERATOR = """
-_mystic_s = None
+_mystic_s = _mystic_q = None
 if $P.live:
     _mystic_p = $G()
     if _mystic_p is not None and _mystic_p[1] and _mystic_p[2].left > 0:
-        _mystic_p[2].left -= 1
-        _mystic_s = [_mystic_p[0], $M, None, _mystic_p[2], None, 0, (_mystic_t := $N())]
+        _mystic_q = _mystic_p[2]
+        _mystic_q.left -= 1
+        _mystic_s = [_mystic_p[0], $M, None, _mystic_q, None, 0, (_mystic_t := $N())]
     else:
         if _mystic_p is not None:
-            _mystic_s = $P.enter_generator($M, _mystic_p)
+            _mystic_s, _mystic_q = $P.enter_generator($M, _mystic_p)
         _mystic_t = $N()
 else:
     _mystic_t = $N()
@@ -111,10 +127,8 @@ try:
 except BaseException as _mystic_e:
     $M.fail_generator(_mystic_t, _mystic_e, _mystic_s)
     raise
-{_COUNTED}
-if _mystic_s is not None:
+{_SEEN}
 {_ENDED}
-return _mystic_r
 """
 
 # What `yield from` is for generators (PEP 380), written out because async generators have no such form.
@@ -142,9 +156,8 @@ _ASYNC_GENERATOR = f"""{_BEGIN_GENERATOR}
 except BaseException as _mystic_e:
     $M.fail_generator(_mystic_t, _mystic_e, _mystic_s)
     raise
-{_COUNTED}
-if _mystic_s is not None:
-{_ENDED}
+{_SEEN}
+{_ENDED.replace("return _mystic_r", "")}
 """
 
 OBSERVE = {

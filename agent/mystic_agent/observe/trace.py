@@ -44,7 +44,8 @@ LONGEST_NS = 10 * 10**9
 YOUNG_NS = 10**9
 DEEPEST = 200
 SINGLES_PER_TICK = 50
-_NOTHING: tuple[None, None] = (None, None)
+Entered = tuple[Place | None, Span | None, Trace | None]
+_NOTHING: Entered = (None, None, None)
 
 
 class Pulse:
@@ -61,17 +62,17 @@ class Pulse:
         self.live = self.wanted = False
         self.tracer = tracer
 
-    def enter(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
-        """Begin a synchronous span that the trampoline could not begin itself; (None, None) when there is none."""
+    def enter(self, meter: Meter, place: Place | None) -> Entered:
+        """Begin a synchronous span that the trampoline could not begin itself; all None when there is none."""
         return guard.run("observe", self.tracer.enter, _NOTHING, meter, place)
 
-    def enter_coroutine(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
-        """Begin the span of a coroutine, with a place of its own; return the place before it, and the span."""
+    def enter_coroutine(self, meter: Meter, place: Place | None) -> Entered:
+        """Begin the span of a coroutine, with a place of its own; return the place before it, span and trace."""
         return guard.run("observe", self.tracer.enter_coroutine, _NOTHING, meter, place)
 
-    def enter_generator(self, meter: Meter, place: Place | None) -> Span | None:
+    def enter_generator(self, meter: Meter, place: Place) -> tuple[Span | None, Trace | None]:
         """Begin the span of a generator, which never becomes current: its consumer runs between its steps."""
-        return guard.run("observe", self.tracer.enter_generator, None, meter, place)
+        return guard.run("observe", self.tracer.enter_generator, (None, None), meter, place)
 
     def finish(self, trace: Trace) -> None:
         """End a trace whose root has ended."""
@@ -142,7 +143,7 @@ class Tracer:
 
     # -- begins ------------------------------------------------------------------------------------
 
-    def enter(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
+    def enter(self, meter: Meter, place: Place | None) -> Entered:
         """See :meth:`Pulse.enter`."""
         if place is None or not place[OF].open:
             return self._begin(meter)
@@ -151,21 +152,21 @@ class Tracer:
         if place[OWNER] != get_ident():
             place = self._place(place[CURRENT], place[OF])
         span = place[CURRENT] = self._span(meter, place)
-        return place, span
+        return place, span, place[OF]
 
-    def enter_coroutine(self, meter: Meter, place: Place | None) -> tuple[Place | None, Span | None]:
+    def enter_coroutine(self, meter: Meter, place: Place | None) -> Entered:
         """See :meth:`Pulse.enter_coroutine`."""
         if place is None or not place[OF].open:
-            return place, self._begin(meter)[1]
+            return place, *self._begin(meter)[1:]
         if place[OF].left <= 0:
             return _NOTHING
         span = self._span(meter, place)
         self._place(span, place[OF])
-        return place, span
+        return place, span, place[OF]
 
-    def enter_generator(self, meter: Meter, place: Place | None) -> Span | None:
+    def enter_generator(self, meter: Meter, place: Place) -> tuple[Span | None, Trace | None]:
         """See :meth:`Pulse.enter_generator`."""
-        return None if place is None or place[OF].left <= 0 else self._span(meter, place)
+        return (self._span(meter, place), place[OF]) if place[OF].left > 0 else (None, None)
 
     def _span(self, meter: Meter, place: Place) -> Span:
         place[OF].left -= 1
@@ -179,7 +180,7 @@ class Tracer:
         place_now.set(place)
         return place
 
-    def _begin(self, meter: Meter) -> tuple[Place | None, Span | None]:
+    def _begin(self, meter: Meter) -> Entered:
         """Begin a trace here when one is wanted and no hijacked function is calling us."""
         # Frames above: enter, guard.run, Pulse.enter, the trampoline, and then whoever called.
         if self._wanted < 1 or _has_young_caller(sys._getframe(5)):
@@ -197,7 +198,7 @@ class Tracer:
             self._traces.add(trace)
             self._switch()
         span: Span = [None, meter, outside, trace, None, 0, perf_counter_ns()]
-        return self._place(span, trace), span
+        return self._place(span, trace), span, trace
 
     # -- ends --------------------------------------------------------------------------------------
 
