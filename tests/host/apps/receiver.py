@@ -122,7 +122,8 @@ class Receiver:
             for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
                 if metric.name == wire.DURATION:
                     for point in metric.exponential_histogram.data_points:
-                        self._timed[instance, _texts(point.attributes)[wire.FUNCTION]] = point.count
+                        key = instance, _texts(point.attributes)[wire.FUNCTION]
+                        self._timed[key] = max(self._timed.get(key, 0), point.count)
                 elif metric.name in (wire.CALLS, wire.ERRORS):
                     kept = self._counted if metric.name == wire.CALLS else self._errors
                     for number in metric.sum.data_points:
