@@ -105,7 +105,7 @@ class Agent:
         counts += [Count(wire.DROPPED, n, ((wire.KIND, kind),)) for kind, n in self.dropped().items()]
         counts.append(Count(wire.OVERHEAD, self.governor.share, (), gauge=True))
         counts.append(Count(wire.FUNCTIONS, len(meters), (), gauge=True))
-        batch = Batch(self.tracer.collect(), readings, counts)
+        batch = Batch(self.tracer.collect(), readings, counts, self.attachments.events.collect())
         if now - self._last_extremes >= EXTREMES_EVERY_SECONDS:
             self._last_extremes = now
             for meter in meters:

@@ -18,6 +18,7 @@ from mystic_agent.contract.report import FunctionReport
 from mystic_agent.contract.target import Target
 from mystic_agent.guard import guard
 from mystic_agent.missing import pending
+from mystic_agent.observe.events import EventQueue, Events
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.templates import COUNT as COUNTING
 from mystic_agent.observe.templates import OBSERVE as OBSERVING
@@ -39,6 +40,9 @@ class Attachments:
         service: this process's ``service.name``.
         agent_threads: identities of the agent's own threads; mutable, shared.
         allow: globs of the modules whose code a hijack may name; empty for the project's own.
+
+    Attributes:
+        events: what strategies tell of single calls.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Attachments:
         self.service = service
         self.threads = agent_threads
         self.allow = tuple(Target(glob, "*") for glob in allow)
+        self.events = EventQueue()
         self.by_name: dict[str, Attached] = {}
         self.hijacks: tuple[Hijack, ...] = ()
         self.rejected: tuple[tuple[str, str], ...] = ()
@@ -214,6 +219,7 @@ class Attachments:
             self.tracer,
             attached.keep,
             self.allowed,
+            Events(attached.name, self.events),
         )
 
     def _idle(self, attached: Attached) -> tuple[str, str]:
@@ -295,6 +301,7 @@ class Attachments:
     def reset(self) -> None:
         """Start from zero figures and new locks, as a forked child does; hooks stay in force."""
         self._lock = _thread.RLock()
+        self.events.reset()
         for attached in self.by_name.values():
             attached.meter.reset()
             for state in attached.keep.values():

@@ -20,7 +20,7 @@ def connect(agent: Agent) -> Link:
         RuntimeError: when the interpreter starts no more threads.
     """
     settings, outbox = agent.settings, Outbox()
-    receivers = otlp_urls(os.environ) if settings.exporter == "otlp" else OtlpUrls("", "", (), ())
+    receivers = otlp_urls(os.environ) if settings.exporter == "otlp" else OtlpUrls()
     agent.warnings = (*settings.warnings, *receivers.warnings)
     agent.dropped = lambda: _dropped(agent, outbox)
     endpoint = Endpoint(
@@ -61,4 +61,6 @@ def _dropped(agent: Agent, outbox: Outbox) -> dict[str, int]:
     counts = dict(outbox.dropped)
     if agent.tracer.dropped:
         counts["spans"] = counts.get("spans", 0) + agent.tracer.dropped
+    if agent.attachments.events.dropped:
+        counts["logs"] = counts.get("logs", 0) + agent.attachments.events.dropped
     return counts

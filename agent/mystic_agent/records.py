@@ -1,4 +1,4 @@
-"""What leaves a process, before it is encoded: spans, readings of functions, and plain sums.
+"""What leaves a process, before it is encoded: spans, readings of functions, plain sums, and events.
 
 All are frozen values made by ``observe`` and read by ``otlp``; nothing here does I/O.
 """
@@ -63,6 +63,28 @@ class Count(NamedTuple):
     gauge: bool = False
 
 
+class Event(NamedTuple):
+    """Something that happened once; an OTLP log record with an event name.
+
+    Attributes:
+        name: e.g. ``mystic.snapshot``.
+        time_ns: Unix nanoseconds.
+        body: text, already redacted and bounded.
+        severity: OpenTelemetry's severity number, 1 to 24.
+        trace_id: 16 bytes, or empty outside of a trace.
+        span_id: 8 bytes, or empty.
+        attributes: already redacted and bounded.
+    """
+
+    name: str
+    time_ns: int
+    body: str = ""
+    severity: int = 9
+    trace_id: bytes = b""
+    span_id: bytes = b""
+    attributes: tuple[Attribute, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One collection: everything the process has to say at one moment."""
@@ -70,3 +92,4 @@ class Batch:
     spans: list[SpanRecord] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     counts: list[Count] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)

@@ -6,7 +6,7 @@ import threading
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mystic_agent.outbox import METRICS, SPANS, Outbox, Payload
+from mystic_agent.outbox import LOGS, METRICS, SPANS, Outbox, Payload
 
 
 def spans(name: str, items: int = 1) -> Payload:
@@ -22,8 +22,8 @@ def drained(outbox: Outbox) -> list[str]:
 
 def test_spans_leave_in_the_order_they_came_and_metrics_before_them() -> None:
     outbox = Outbox()
-    outbox.put_spans(spans("a"))
-    outbox.put_spans(spans("b"))
+    outbox.put(spans("a"))
+    outbox.put(spans("b"))
     outbox.put_metrics([Payload(METRICS, b"m", 1, 1)])
 
     assert outbox.waiting == 3
@@ -55,9 +55,9 @@ def test_metrics_given_back_after_newer_ones_came_are_forgotten() -> None:
 
 def test_over_the_limit_the_oldest_spans_go_and_are_counted_as_spans() -> None:
     outbox = Outbox(10)
-    outbox.put_spans(spans("aaaa", 5))
-    outbox.put_spans(spans("bbbb", 7))
-    outbox.put_spans(spans("cccc", 1))
+    outbox.put(spans("aaaa", 5))
+    outbox.put(spans("bbbb", 7))
+    outbox.put(spans("cccc", 1))
 
     assert outbox.dropped == {"spans": 5}
     assert drained(outbox) == ["bbbb", "cccc"]
@@ -65,17 +65,17 @@ def test_over_the_limit_the_oldest_spans_go_and_are_counted_as_spans() -> None:
 
 def test_a_payload_larger_than_the_limit_is_dropped_and_counted() -> None:
     outbox = Outbox(3)
-    outbox.put_spans(spans("aaaa", 5))
+    outbox.put(spans("aaaa", 5))
 
     assert (outbox.waiting, outbox.waiting_bytes, outbox.dropped) == (0, 0, {"spans": 5})
 
 
 def test_spans_given_back_when_the_room_is_gone_are_the_oldest() -> None:
     outbox = Outbox(8)
-    outbox.put_spans(spans("aaaa", 2))
+    outbox.put(spans("aaaa", 2))
     taken = outbox.take()
-    outbox.put_spans(spans("bbbb", 3))
-    outbox.put_spans(spans("cccc", 4))
+    outbox.put(spans("bbbb", 3))
+    outbox.put(spans("cccc", 4))
     outbox.give_back(taken)
 
     assert drained(outbox) == ["bbbb", "cccc"]
@@ -85,11 +85,22 @@ def test_spans_given_back_when_the_room_is_gone_are_the_oldest() -> None:
 def test_losses_of_a_second_receiver_are_counted_in_the_same_place_under_its_name() -> None:
     outbox = Outbox(4)
     beside = outbox.beside("other:4318")
-    outbox.put_spans(spans("aaaaa", 1))
-    beside.put_spans(spans("aaaaa", 2))
+    outbox.put(spans("aaaaa", 1))
+    beside.put(spans("aaaaa", 2))
     beside.drop("metrics", 3)
 
     assert outbox.dropped == {"spans": 1, "other:4318.spans": 2, "other:4318.metrics": 3}
+
+
+def test_spans_and_logs_leave_in_the_order_they_came_and_neither_takes_the_others_room() -> None:
+    outbox = Outbox(8, logs_bytes=4)
+    for body in ("s1", "l1", "s2", "l2", "s3", "l3"):
+        outbox.put(Payload(SPANS if body[0] == "s" else LOGS, body.encode(), 3))
+
+    assert outbox.dropped == {"logs": 3}
+    assert drained(outbox) == ["s1", "s2", "l2", "s3", "l3"]
+    assert outbox.beside("x").put(Payload(LOGS, b"12345", 1)) is None
+    assert outbox.dropped == {"logs": 3, "x.logs": 1}
 
 
 @given(
@@ -105,7 +116,7 @@ def test_every_span_is_waiting_or_taken_or_counted_as_dropped(steps: list[tuple[
     taken: list[Payload] = []
     for step, size in steps:
         if step == "put":
-            outbox.put_spans(Payload(SPANS, bytes(size), size))
+            outbox.put(Payload(SPANS, bytes(size), size))
             put += size
         elif step == "take" and (payload := outbox.take()):
             taken.append(payload)
@@ -123,7 +134,7 @@ def test_no_span_is_lost_count_of_under_many_threads() -> None:
 
     def put() -> None:
         for _ in range(2000):
-            outbox.put_spans(Payload(SPANS, bytes(7), 3))
+            outbox.put(Payload(SPANS, bytes(7), 3))
 
     def take(slot: int) -> None:
         for i in range(2000):

@@ -11,6 +11,7 @@ PROTOCOL = 1
 # Paths the agent calls on the collector.
 TRACES_PATH = "/v1/traces"
 METRICS_PATH = "/v1/metrics"
+LOGS_PATH = "/v1/logs"
 STREAM_PATH = "/agent/v1/hijacks"
 REPORT_PATH = "/agent/v1/report"
 HEALTH_PATH = "/health"
@@ -39,6 +40,10 @@ STRATEGY = "mystic.strategy"
 DECISION = "mystic.decision"
 REASON = "mystic.reason"
 KIND = "mystic.kind"
+
+# Events, as OTLP log records with an event name.
+LOG_EVENT = "mystic.log"
+SNAPSHOT_EVENT = "mystic.snapshot"
 
 # Resource attributes that identify a process.
 SERVICE_NAME = "service.name"

@@ -7,12 +7,15 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mystic_agent.contract import wire
-from mystic_agent.outbox import METRICS, SPANS
+from mystic_agent.outbox import LOGS, METRICS, SPANS
 
 # Named tuples rather than dataclasses, which would cost a process 2 ms at its start.
 
 Headers = tuple[tuple[str, str], ...]
 _NO_PATHS: Mapping[str, str] = MappingProxyType({})
+_OWN_PATHS: Mapping[str, str] = MappingProxyType(
+    {SPANS: wire.TRACES_PATH, METRICS: wire.METRICS_PATH, LOGS: wire.LOGS_PATH}
+)
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 — what a server binds, seen by a client
 
 
@@ -21,7 +24,7 @@ class Destination(NamedTuple):
 
     Attributes:
         host, port, https: where it listens.
-        paths: per kind of payload (SPANS, METRICS) the path it is posted to; kinds that are absent are not sent.
+        paths: per kind of payload (SPANS, METRICS, LOGS) the path it is posted to; kinds that are absent are not sent.
         headers: sent with every request, to this server only; never in ``repr``.
         timeout: seconds one request may take in all.
         certificate: file of the authority to trust; empty for the system's.
@@ -61,7 +64,7 @@ class Endpoint(NamedTuple):
         api_key: sent to the collector and to nobody else; never in ``repr``.
         service, instance, stage: which hijacks to ask for.
         receivers: OTLP servers beside the collector, from :func:`mystic_agent.link.otlp_urls`.
-        telemetry: whether the collector gets metrics and spans; hijacks come from it in any case.
+        telemetry: whether the collector gets metrics, spans and logs; hijacks come from it in any case.
     """
 
     host: str
@@ -84,7 +87,7 @@ class Endpoint(NamedTuple):
             host=_EVERYWHERE.get(self.host, self.host),
             port=self.port,
             https=self.https,
-            paths={SPANS: wire.TRACES_PATH, METRICS: wire.METRICS_PATH} if self.telemetry else {},
+            paths=_OWN_PATHS if self.telemetry else _NO_PATHS,
             headers=((wire.API_KEY_HEADER, self.api_key),) if self.api_key else (),
         )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Condition, Thread
 from time import monotonic, time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.link.endpoint import Endpoint
@@ -14,18 +14,19 @@ from mystic_agent.link.gate import gate, load
 from mystic_agent.link.hijack_set import HijackSet
 from mystic_agent.link.ledger import Ledger
 from mystic_agent.link.listener import Listener
-from mystic_agent.link.packing import pack_metrics, pack_spans
+from mystic_agent.link.packing import pack_events, pack_metrics, pack_spans
 from mystic_agent.link.relay import Relay
 from mystic_agent.link.reporter import Reporter
 from mystic_agent.link.sender import Sender
 from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
-from mystic_agent.outbox import SPANS, Outbox, Payload
+from mystic_agent.outbox import LOGS, SPANS, Outbox, Payload
 from mystic_agent.records import Batch
 
 if TYPE_CHECKING:
     from mystic_agent.contract.report import Report
 
+_R = TypeVar("_R")
 Apply = Callable[[int, Sequence[Hijack], Sequence[tuple[str, str]]], None]
 
 
@@ -211,20 +212,13 @@ class Link:
             self._relay.put(batch)
         receivers = [sender.outbox for sender in self._senders if sender.destination.paths]
         if receivers:
-            self._fill(receivers, batch)
+            return self._fill(receivers, batch)
         return True
 
-    def _fill(self, outboxes: list[Outbox], batch: Batch) -> None:
-        packed = False
-        try:
-            spans = list(pack_spans(self._resource, batch.spans))
-            packed = True
-        finally:
-            for outbox in () if packed else outboxes:
-                outbox.drop(SPANS, len(batch.spans))
-        for outbox in outboxes:
-            for payload in spans:
-                outbox.put_spans(payload)
+    def _fill(self, outboxes: list[Outbox], batch: Batch) -> bool:
+        """Put a batch into the outboxes; True when all of it could be packed."""
+        sound = self._shield.run("link.collect", self._pack, False, outboxes, SPANS, batch.spans, pack_spans)
+        sound &= self._shield.run("link.collect", self._pack, False, outboxes, LOGS, batch.events, pack_events)
         generation, readings = self._ledger.select(batch.readings, monotonic())
         metrics = pack_metrics(
             self._resource,
@@ -237,6 +231,27 @@ class Link:
         self._ledger.sent(generation, readings, len(metrics))
         for outbox in outboxes:
             outbox.put_metrics(metrics)
+        return sound
+
+    def _pack(
+        self,
+        outboxes: list[Outbox],
+        kind: str,
+        records: list[_R],
+        pack: Callable[[bytes, Sequence[_R]], Iterable[Payload]],
+    ) -> bool:
+        """Put records into the outboxes; what cannot be packed is lost, but not uncounted."""
+        packed: list[Payload] | None = None
+        try:
+            packed = list(pack(self._resource, records))
+        finally:
+            lost = len(records) if packed is None else 0
+            for outbox in outboxes if lost else []:
+                outbox.drop(kind, lost)
+        for outbox in outboxes:
+            for payload in packed:
+                outbox.put(payload)
+        return True
 
     def _delivered(self, payload: Payload) -> None:
         if payload.generation:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mystic_agent.link.endpoint import Destination, Headers
-from mystic_agent.outbox import METRICS, SPANS
+from mystic_agent.outbox import LOGS, METRICS, SPANS
 
-_SIGNALS = (("TRACES", SPANS, "v1/traces"), ("METRICS", METRICS, "v1/metrics"))
+_SIGNALS = (("TRACES", SPANS, "v1/traces"), ("METRICS", METRICS, "v1/metrics"), ("LOGS", LOGS, "v1/logs"))
 _LONGEST_SECONDS = 60.0
 
 
@@ -16,25 +16,27 @@ class OtlpUrls(NamedTuple):
     """The receivers that the environment names.
 
     Attributes:
-        traces, metrics: the full URL of each; empty when there is none.
+        traces, metrics, logs: the full URL of each; empty when there is none.
         receivers: the same, ready for :class:`~mystic_agent.link.endpoint.Endpoint`.
         warnings: each variable that could not be used, with the remedy; never a header's value.
     """
 
-    traces: str
-    metrics: str
-    receivers: tuple[Destination, ...]
-    warnings: tuple[str, ...]
+    traces: str = ""
+    metrics: str = ""
+    logs: str = ""
+    receivers: tuple[Destination, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def otlp_urls(environ: Mapping[str, str]) -> OtlpUrls:
-    """Read OTEL_EXPORTER_OTLP_[TRACES_|METRICS_]ENDPOINT, _HEADERS, _TIMEOUT, _PROTOCOL, _COMPRESSION and _CERTIFICATE.
+    """Read OTEL_EXPORTER_OTLP_[TRACES_|METRICS_|LOGS_]ENDPOINT and its _HEADERS, _TIMEOUT, _PROTOCOL and so on.
 
-    The variable of a signal goes before the general one, whose endpoint is a base to which ``v1/traces`` or
-    ``v1/metrics`` is added. OTEL_SDK_DISABLED=true and OTEL_{TRACES,METRICS}_EXPORTER=none switch it off.
+    The variable of a signal goes before the general one, whose endpoint is a base to which ``v1/traces``,
+    ``v1/metrics`` or ``v1/logs`` is added. OTEL_SDK_DISABLED=true and OTEL_{TRACES,METRICS,LOGS}_EXPORTER=none switch
+    it off.
     """
     if not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in environ):
-        return OtlpUrls("", "", (), ())
+        return OtlpUrls()
     warnings: list[str] = []
     urls: dict[str, str] = {}
     receivers: list[Destination] = []
@@ -44,17 +46,22 @@ def otlp_urls(environ: Mapping[str, str]) -> OtlpUrls:
         if receiver:
             urls[kind] = url
             receivers.append(receiver)
-    return OtlpUrls(urls.get(SPANS, ""), urls.get(METRICS, ""), _joined(receivers), tuple(dict.fromkeys(warnings)))
+    traces, metrics, logs = (urls.get(kind, "") for kind in (SPANS, METRICS, LOGS))
+    return OtlpUrls(traces, metrics, logs, _joined(receivers), tuple(dict.fromkeys(warnings)))
 
 
 def _joined(receivers: list[Destination]) -> tuple[Destination, ...]:
-    """Make one destination of two that differ in nothing but the path, so that they share thread and connection."""
-    if len(receivers) == 2:
-        first, second = receivers
-        joined = first._replace(paths={**first.paths, **second.paths})
-        if joined == second._replace(paths=joined.paths):
-            return (joined,)
-    return tuple(receivers)
+    """Make one destination of those that differ in nothing but the path, so that they share thread and connection."""
+    joined: list[Destination] = []
+    for one in receivers:
+        for index, known in enumerate(joined):
+            both = known._replace(paths={**known.paths, **one.paths})
+            if both == one._replace(paths=both.paths):
+                joined[index] = both
+                break
+        else:
+            joined.append(one)
+    return tuple(joined)
 
 
 def _setting(environ: Mapping[str, str], signal: str, what: str) -> tuple[str, str]:

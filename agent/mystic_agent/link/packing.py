@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
-from mystic_agent.otlp import encode_metrics, encode_spans
-from mystic_agent.outbox import METRICS, SPANS, Payload
-from mystic_agent.records import Count, Reading, SpanRecord
+from mystic_agent.otlp import encode_logs, encode_metrics, encode_spans
+from mystic_agent.outbox import LOGS, METRICS, SPANS, Payload
+from mystic_agent.records import Count, Event, Reading, SpanRecord
 
 MOST_SPANS = 512
 MOST_READINGS = 5000
 MOST_BYTES = 2**20  # before compression
+_R = TypeVar("_R")
 _GZIP = 31  # window bits that make zlib write gzip's header, without the import of gzip
 
 
 def pack_spans(resource: bytes, spans: Sequence[SpanRecord]) -> Iterator[Payload]:
     """Yield ``spans`` in order, at most MOST_SPANS in each payload, fewer when they are large."""
     for at in range(0, len(spans), MOST_SPANS):
-        yield from _halved(resource, spans[at : at + MOST_SPANS])
+        yield from _halved(SPANS, encode_spans, resource, spans[at : at + MOST_SPANS])
 
 
-def _halved(resource: bytes, spans: Sequence[SpanRecord]) -> Iterator[Payload]:
-    body = encode_spans(resource, spans)
-    if len(body) > MOST_BYTES and len(spans) > 1:
-        middle = len(spans) // 2
-        yield from _halved(resource, spans[:middle])
-        yield from _halved(resource, spans[middle:])
+def pack_events(resource: bytes, events: Sequence[Event]) -> Iterator[Payload]:
+    """Yield ``events`` in order, as many in each payload as spans."""
+    for at in range(0, len(events), MOST_SPANS):
+        yield from _halved(LOGS, encode_logs, resource, events[at : at + MOST_SPANS])
+
+
+def _halved(
+    kind: str, encode: Callable[[bytes, Sequence[_R]], bytes], resource: bytes, records: Sequence[_R]
+) -> Iterator[Payload]:
+    body = encode(resource, records)
+    if len(body) > MOST_BYTES and len(records) > 1:
+        middle = len(records) // 2
+        yield from _halved(kind, encode, resource, records[:middle])
+        yield from _halved(kind, encode, resource, records[middle:])
     else:
-        yield Payload(SPANS, compress(body), len(spans))
+        yield Payload(kind, compress(body), len(records))
 
 
 def pack_metrics(

@@ -8,17 +8,18 @@ from time import monotonic
 
 from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
-from mystic_agent.outbox import SPANS, Outbox
-from mystic_agent.records import Batch, Count, Reading, SpanRecord
+from mystic_agent.outbox import LOGS, SPANS, Outbox
+from mystic_agent.records import Batch, Count, Event, Reading, SpanRecord
 
 MOST_SPANS = 10_000
+MOST_EVENTS = 5_000
 
 
 class Relay:
     """One daemon thread that calls ``forward`` with what has come since the last call.
 
-    While ``forward`` is busy, spans wait up to MOST_SPANS, the oldest being dropped and counted, and of readings
-    and counts only the latest.
+    While ``forward`` is busy, spans wait up to MOST_SPANS and events up to MOST_EVENTS, the oldest being dropped and
+    counted, and of readings and counts only the latest.
 
     Args:
         forward: the exporter. When it has a method ``flush(timeout)``, a flush of the link calls that too; when it
@@ -36,6 +37,7 @@ class Relay:
         self._condition = Condition()
         self._stopping = False
         self._spans: list[SpanRecord] = []
+        self._events: list[Event] = []
         self._figures: tuple[Sequence[Reading], Sequence[Count]] | None = None
         self._tickets: list[tuple[Ticket, float]] = []
 
@@ -43,13 +45,15 @@ class Relay:
         """Queue ``batch``."""
         with self._condition:
             self._spans += batch.spans
-            lost = len(self._spans) - MOST_SPANS
-            if lost > 0:
-                del self._spans[:lost]
+            self._events += batch.events
+            lost = {SPANS: len(self._spans) - MOST_SPANS, LOGS: len(self._events) - MOST_EVENTS}
+            del self._spans[: max(0, lost[SPANS])]
+            del self._events[: max(0, lost[LOGS])]
             self._figures = (batch.readings, batch.counts)
             self._condition.notify()
-        if lost > 0:
-            self._outbox.drop(SPANS, lost)
+        for kind, items in lost.items():
+            if items > 0:
+                self._outbox.drop(kind, items)
 
     def flush(self, ticket: Ticket, timeout: float) -> None:
         """Settle ``ticket`` when what has been queued was taken by the exporter."""
@@ -71,8 +75,10 @@ class Relay:
                     break
                 (readings, counts), self._figures = self._figures or ((), ()), None
                 spans, self._spans = self._spans, []
+                events, self._events = self._events, []
                 tickets, self._tickets = self._tickets, []
-            taken = self._shield.run("link.forward", self._hand_over, False, Batch(spans, list(readings), list(counts)))
+            batch = Batch(spans, list(readings), list(counts), events)
+            taken = self._shield.run("link.forward", self._hand_over, False, batch)
             for ticket, deadline in tickets:
                 flushed = taken and self._shield.run("link.forward", self._flush_exporter, False, deadline)
                 ticket.settle(flushed)
@@ -80,7 +86,7 @@ class Relay:
             ticket.settle(False)
 
     def _hand_over(self, batch: Batch) -> bool:
-        if batch.spans or batch.readings or batch.counts:
+        if batch.spans or batch.readings or batch.counts or batch.events:
             self._forward(batch)
         return True
 

@@ -16,13 +16,14 @@ from mystic_agent.link.reply import BadReply, Head
 from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
 from mystic_agent.otlp.reply import read_rejection
-from mystic_agent.outbox import Outbox, Payload
+from mystic_agent.outbox import LOGS, Outbox, Payload
 
 PROTOBUF: Headers = (("Content-Type", "application/x-protobuf"),)
 GZIP: Headers = (("Content-Encoding", "gzip"),)
 _UNREADABLE = (400, 415)  # what servers answer to a compression they do not know
 # Answers that say "not now" or "not you" rather than "not this": the same payload may be taken later.
 _LATER = frozenset((401, 403, 404, 407, 408, 425, 429))
+_NOT_HERE = (404, 405, 501)  # what receivers of spans and metrics that take no logs answer to logs
 _MOST_ANSWERS = 5
 
 
@@ -190,6 +191,8 @@ class Sender:
         if 200 <= head.status < 300:
             return Outcome.DELIVERED
         if 400 <= head.status < 500 and head.status not in _LATER:
+            return Outcome.REFUSED
+        if payload.kind == LOGS and head.status in _NOT_HERE:  # waiting would hold up what it does take
             return Outcome.REFUSED
         if head.status in (429, 502, 503, 504) or head.status < 500:
             return Outcome.LATER

@@ -9,7 +9,7 @@ class Rejection(NamedTuple):
     """What the receiver did not take of a request it otherwise accepted.
 
     Attributes:
-        items: spans or data points it rejected; 0 when it took all.
+        items: spans, data points or log records it rejected; 0 when it took all.
         reason: its message, at most 500 characters; foreign text.
     """
 
@@ -21,9 +21,9 @@ NOTHING = Rejection(0, "")
 
 
 def read_rejection(body: bytes) -> Rejection:
-    """Read an ``ExportTraceServiceResponse`` or ``ExportMetricsServiceResponse``.
+    """Read an ``ExportTraceServiceResponse``, ``ExportMetricsServiceResponse`` or ``ExportLogsServiceResponse``.
 
-    Both are {1: partial_success{1: rejected int64, 2: error_message}}. Whatever cannot be read counts as
+    All are {1: partial_success{1: rejected int64, 2: error_message}}. Whatever cannot be read counts as
     accepted: the status of the reply has already said so.
     """
     outer = _fields(body)

@@ -19,11 +19,11 @@ def encode_resource(attributes: Iterable[Attribute]) -> bytes:
 def wrap(resource: bytes, entries: bytes) -> bytes:
     """Return a whole export request around ``entries``.
 
-    Traces and metrics nest alike: request{1: resource{1: Resource, 2: scope{1: Scope, 2: entry…}}}.
+    Traces, metrics and logs nest alike: request{1: resource{1: Resource, 2: scope{1: Scope, 2: entry…}}}.
 
     Args:
         resource: a ``Resource`` message.
-        entries: spans or metrics, each already as field 2.
+        entries: spans, metrics or log records, each already as field 2.
     """
     return delimited(1, delimited(1, resource) + delimited(2, _SCOPE + entries))
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple, Protocol, cast
 
+from mystic_agent.observe.events import NOWHERE, Events
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.trampoline import VARARGS, VARKEYWORDS
@@ -45,6 +46,7 @@ class Subject(NamedTuple):
         tracer: for attributes on a sampled call.
         keep: state that outlives a re-attach of the same strategy, by strategy name and options.
         allowed: true of the modules whose code a hijack may name.
+        events: where it tells what happened on single calls: ``events.put(name, body, **attributes)``, redacted.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Subject(NamedTuple):
     tracer: Tracer
     keep: dict[Any, Any]
     allowed: Callable[[str], bool] = _nothing
+    events: Events = NOWHERE
 
     @property
     def parameters(self) -> tuple[str, ...]:

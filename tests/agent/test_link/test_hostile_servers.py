@@ -15,7 +15,7 @@ from mystic_agent.link.endpoint import Destination
 from mystic_agent.link.listener import Flood, Listener
 from mystic_agent.link.reply import BadReply
 from mystic_agent.link.shield import Shield
-from mystic_agent.outbox import Payload
+from mystic_agent.outbox import Outbox, Payload
 from mystic_agent.records import Batch, Reading, SpanRecord
 
 SPAN = SpanRecord("shop:buy", bytes(16), bytes(8), b"", 1, 2)
@@ -117,7 +117,7 @@ def gigabyte(head: bytes, megabyte: bytes = bytes(2**20)) -> Callable[[socket.so
 
 def test_a_black_hole_holds_neither_flush_nor_stop_nor_memory(raw, owner, linked) -> None:
     server = raw(black_hole)
-    owner.outbox.limit_bytes = 2000
+    owner.outbox = Outbox(2000)
     owner.collect = lambda: Batch([SPAN._replace(span_id=os.urandom(8)) for _ in range(10)], [])
 
     link = linked(server.port, interval=0.001)
@@ -226,7 +226,7 @@ def test_spans_that_cannot_be_encoded_or_sent_are_counted(collector, owner, link
     assert owner.faults.get(timeout=10)[0] == "link.collect"
     assert owner.outbox.dropped == {"spans": 2}
 
-    owner.outbox.put_spans(Payload("spans", b"not gzip", 3))
+    owner.outbox.put(Payload("spans", b"not gzip", 3))
     link._senders[0]._gzip = False
     link.flush(10)
     assert owner.outbox.dropped == {"spans": 5}

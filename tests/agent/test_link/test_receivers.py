@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from mystic_agent.link import Destination, Endpoint, otlp_urls
+from mystic_agent.outbox import Outbox
 from mystic_agent.records import Batch, Reading, SpanRecord
 from oteltap import OtelTapHttpProtobufReceiver, OtelTapHttpProtobufReceiverSettings
 
@@ -27,16 +28,17 @@ def one(environ: dict[str, str]) -> Destination:
     return receiver
 
 
-def test_the_general_endpoint_is_a_base_for_both_signals() -> None:
+def test_the_general_endpoint_is_a_base_for_all_signals() -> None:
     found = otlp_urls({KEY + "ENDPOINT": "http://tempo:4318/base/", KEY + "HEADERS": "api-key=a%20b, x=y"})
 
-    assert (found.traces, found.metrics) == ("http://tempo:4318/base/v1/traces", "http://tempo:4318/base/v1/metrics")
+    base = "http://tempo:4318/base/v1/"
+    assert (found.traces, found.metrics, found.logs) == (base + "traces", base + "metrics", base + "logs")
     assert found.receivers == (
         Destination(
             "tempo",
             4318,
             False,
-            {"spans": "/base/v1/traces", "metrics": "/base/v1/metrics"},
+            {"spans": "/base/v1/traces", "metrics": "/base/v1/metrics", "logs": "/base/v1/logs"},
             (("api-key", "a b"), ("x", "y")),
         ),
     )
@@ -54,9 +56,9 @@ def test_the_endpoint_of_a_signal_is_used_as_it_is_and_goes_before_the_general_o
         }
     )
 
-    traces, metrics = found.receivers
+    traces, rest = found.receivers
     assert traces == Destination("traces", 443, True, {"spans": "/?tenant=1"}, (("k", "v"),), 2.5, "/etc/ca.pem")
-    assert metrics == Destination("both", 4318, False, {"metrics": "/v1/metrics"}, (), 2.5)
+    assert rest == Destination("both", 4318, False, {"metrics": "/v1/metrics", "logs": "/v1/logs"}, (), 2.5)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +67,16 @@ def test_the_endpoint_of_a_signal_is_used_as_it_is_and_goes_before_the_general_o
         {},
         {KEY + "ENDPOINT": ""},
         {KEY + "ENDPOINT": "http://a:1", "OTEL_SDK_DISABLED": "true"},
-        {KEY + "ENDPOINT": "http://a:1", "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
+        {
+            KEY + "ENDPOINT": "http://a:1",
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+        },
     ],
 )
 def test_what_is_unset_or_switched_off_is_no_receiver_and_no_warning(environ: dict[str, str]) -> None:
-    assert otlp_urls(environ) == ("", "", (), ())
+    assert otlp_urls(environ) == ("", "", "", (), ())
 
 
 @pytest.mark.parametrize(
@@ -160,7 +167,7 @@ def test_compression_none_is_honoured(collector, owner, linked) -> None:
 def test_a_receiver_that_is_down_holds_up_nothing_for_the_collector(collector, owner, linked) -> None:
     owner.batch = Batch([SPAN], [READING])
     receivers = otlp_urls({KEY + "ENDPOINT": f"http://127.0.0.1:{free_port()}"}).receivers
-    owner.outbox.limit_bytes = 1
+    owner.outbox = Outbox(1)
 
     link = linked(collector.port, receivers=receivers)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import time
 
-from mystic_agent.records import Batch, Count, Reading, SpanRecord
+from mystic_agent.records import Batch, Count, Event, Reading, SpanRecord
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -79,3 +80,41 @@ def test_flush_sends_what_was_said_a_moment_ago(collector, owner, linked) -> Non
 
     assert span_ids(collector.of("/v1/traces")) == [9]
     assert calls(collector.of("/v1/metrics")) == 4
+
+
+def events(posts) -> list[str]:
+    found = []
+    for posted in posts:
+        request = ExportLogsServiceRequest.FromString(gzip.decompress(posted.body))
+        found += [one.event_name for one in request.resource_logs[0].scope_logs[0].log_records]
+    return found
+
+
+def test_events_arrive_as_log_records_and_wait_while_the_collector_is_down(collector, owner, linked, restart) -> None:
+    owner.batch = Batch(events=[Event("one", 1), Event("two", 2)])
+    linked(collector.port, api_key="s3cret")
+    [first] = collector.wait(lambda: collector.of("/v1/logs"))
+    assert (first.headers["Content-Type"], first.headers["X-Mystic-Key"]) == ("application/x-protobuf", "s3cret")
+    assert events([first]) == ["one", "two"]
+    collector.close()
+    owner.faults.get(timeout=10)
+    owner.batch = Batch(events=[Event("three", 3)])
+
+    again = restart(collector.port)
+
+    again.wait(lambda: again.of("/v1/logs"))
+    assert events(collector.of("/v1/logs") + again.of("/v1/logs")) == ["one", "two", "three"]
+    assert owner.outbox.dropped == {}
+
+
+def test_a_receiver_that_takes_no_logs_still_gets_the_spans_behind_them(collector, owner, linked, answer) -> None:
+    collector.answer = lambda posted: answer(404 if posted.path == "/v1/logs" else 200)
+    owner.batch = Batch(events=[Event("one", 1), Event("two", 2)])
+    link = linked(collector.port, interval=3600)
+    link.flush(10)
+    owner.batch = Batch([span(1)])
+
+    assert link.flush(10)
+
+    assert span_ids(collector.of("/v1/traces")) == [1]
+    assert owner.outbox.dropped == {"logs": 2}
