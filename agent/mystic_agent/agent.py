@@ -119,7 +119,7 @@ class Agent:
 
     def apply(self, version: int, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]]) -> None:
         """Put a whole set of hijacks in force."""
-        self.attachments.apply(hijacks, rejected)
+        self.attachments.apply(hijacks, rejected, version)
         self.version = version
 
     def report(self, complete: bool) -> Report | None:

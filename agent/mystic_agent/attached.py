@@ -7,6 +7,7 @@ from typing import Any
 from mystic_agent.contract.report import FunctionReport
 from mystic_agent.native import Native
 from mystic_agent.nested import Nested
+from mystic_agent.observe.marks import Marks
 from mystic_agent.observe.meter import Meter
 from mystic_agent.plan import Plan
 from mystic_agent.swap import Swapped
@@ -45,6 +46,7 @@ class Attached:
         self.why = ""
         self.references: tuple[str, ...] = ()
         self.keep: dict[Any, Any] = {}
+        self.marks = Marks(meter)
 
     def refusals(self) -> list[FunctionReport]:
         """Return what the collector is told of the hijacks that others are in force without."""
@@ -67,4 +69,5 @@ class Attached:
             strategies=("observe", *(spec.name for spec in chosen.strategies)) if self.state == "attached" else (),
             hijacks=chosen.hijacks,
             references=self.references,
+            marks=self.marks.all(),
         )

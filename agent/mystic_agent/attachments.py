@@ -19,7 +19,7 @@ from mystic_agent.contract.target import Target
 from mystic_agent.guard import guard
 from mystic_agent.missing import pending
 from mystic_agent.observe.events import EventQueue, Events
-from mystic_agent.observe.meter import Meter
+from mystic_agent.observe.meter import Meter, Standing
 from mystic_agent.observe.templates import COUNT as COUNTING
 from mystic_agent.observe.templates import OBSERVE as OBSERVING
 from mystic_agent.observe.trace import Tracer
@@ -64,6 +64,7 @@ class Attachments:
         self.by_name: dict[str, Attached] = {}
         self.hijacks: tuple[Hijack, ...] = ()
         self.rejected: tuple[tuple[str, str], ...] = ()
+        self.version = -1  # of the registry, that the hijacks are of
         self.revision = 0  # grows with every change that a report would show
         self._lock = _thread.RLock()
 
@@ -122,9 +123,10 @@ class Attachments:
             attached = self.by_name[full] = Attached(module, qualname, Meter(full, self.tracer))
         return attached
 
-    def apply(self, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]] = ()) -> None:
-        """Put the whole set of hijacks in force, in place of the one before."""
+    def apply(self, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]] = (), version: int = -1) -> None:
+        """Put the whole set of hijacks in force, in place of the one before; ``version`` is the registry's."""
         with self._lock:
+            self.version = version
             mine = tuple(h for h in hijacks if h.applies_to(self.service) and h.strategies(self.stage))
             if mine == self.hijacks and tuple(rejected) == self.rejected:
                 return
@@ -170,6 +172,7 @@ class Attachments:
         before = (attached.state, attached.why, attached.plan, attached.refused)
         chosen = plan.choose(self.hijacks, self.stage, attached.module, attached.qualname)
         chosen, attached.refused = self._admitted(attached, chosen)
+        standing = attached.marks.standing(chosen is not None)
         wanted = chosen is not None or (attached.default and not attached.reason)
         if attached.level == RELEASED and not (chosen and chosen.strategies):
             wanted = False
@@ -191,9 +194,16 @@ class Attachments:
             self._release(attached)
             attached.state, attached.why = "failed", f"{type(error).__name__}: {error}"[:300]
         attached.plan = chosen
-        if (attached.state, attached.why, chosen, attached.refused) != before:
+        marked = standing is not None and self._mark(attached, standing)
+        if marked or (attached.state, attached.why, chosen, attached.refused) != before:
             self.revision += 1
         return attached.state in ("attached", "counting")
+
+    def _mark(self, attached: Attached, standing: Standing) -> bool:
+        """Divide the figures where what is in force changes; True when it has changed."""
+        chosen = attached.plan if attached.plan is not None and attached.state in ("attached", "counting") else Plan()
+        names = tuple(spec.name for spec in chosen.strategies)
+        return attached.marks.changed(chosen.hijacks, chosen.strategies, names, self.version, standing)
 
     def _admitted(self, attached: Attached, chosen: Plan | None) -> tuple[Plan | None, dict[str, str]]:
         """Return the plan without the hijacks that this function cannot have, and why; a single one is judged later."""
@@ -304,6 +314,7 @@ class Attachments:
         self.events.reset()
         for attached in self.by_name.values():
             attached.meter.reset()
+            attached.marks.reset()
             for state in attached.keep.values():
                 state.reset()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.mark import Mark, parse_marks
 
 STATES = ("attached", "counting", "pending", "failed", "skipped", "released")
 KINDS = ("function", "coroutine", "generator", "async_generator", "native")
@@ -30,6 +31,7 @@ class FunctionReport:
         strategies: names in force, outermost first.
         hijacks: ids in force.
         references: references that a swap cannot reach (only for native callables).
+        marks: where in its figures the hijacks in force changed, oldest first.
     """
 
     function: str
@@ -41,11 +43,13 @@ class FunctionReport:
     strategies: tuple[str, ...] = ()
     hijacks: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form, without empty fields."""
-        pairs = ((name, getattr(self, name)) for name in self.__slots__)
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in pairs if v not in ("", 0, ())}
+        pairs = ((name, getattr(self, name)) for name in self.__slots__ if name != "marks")
+        made = {name: list(v) if isinstance(v, tuple) else v for name, v in pairs if v not in ("", 0, ())}
+        return {**made, "marks": [one.to_json() for one in self.marks]} if self.marks else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ def _parse_function(value: object, field: str) -> FunctionReport:
         strategies=_texts(value.get("strategies", []), f"{field}.strategies"),
         hijacks=_texts(value.get("hijacks", []), f"{field}.hijacks"),
         references=_texts(value.get("references", []), f"{field}.references"),
+        marks=parse_marks(value.get("marks", []), f"{field}.marks"),
     )
 
 

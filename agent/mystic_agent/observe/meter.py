@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 from time import perf_counter_ns
+from typing import NamedTuple
 
 from mystic_agent.contract import wire
 from mystic_agent.guard import guard
@@ -17,6 +18,16 @@ TOTAL, LOWEST, HIGHEST, ERRORS, CALLS = 64, 65, 66, 67, 68
 _NEVER = 1 << 61  # above every duration
 MOST_DECISIONS = 64
 _CONTROL_FLOW = (StopIteration, StopAsyncIteration)
+
+
+class Standing(NamedTuple):
+    """What a function has counted so far; the fields are those of ``contract.mark.Mark``."""
+
+    buckets: tuple[int, ...]
+    untimed: int
+    errors: int
+    total_ns: int
+    decisions: dict[str, int]
 
 
 def _fresh() -> list[int]:
@@ -187,17 +198,31 @@ class Meter:
             )
             return self._reading
 
-    def counts(self) -> list[Count]:
-        """Return the decisions counted so far, and how many calls were counted without being timed."""
-        cells, base = tuple(self.h), (wire.FUNCTION, self.function)
+    def standing(self) -> Standing:
+        """Return all that was counted so far; one atomic copy, so that its parts belong together."""
+        cells = tuple(self.h)
+        last = next((b for b in range(BUCKETS, 0, -1) if cells[b - 1]), 0)
+        decisions: dict[str, int] = {}
+        for (strategy, decision, _), count in self._sums(cells).items():
+            name = f"{strategy}/{decision}"
+            decisions[name] = decisions.get(name, 0) + count
+        return Standing(cells[:last], self._untimed(cells), cells[ERRORS], cells[TOTAL], decisions)
+
+    def _sums(self, cells: tuple[int, ...]) -> dict[tuple[str, str, str], int]:
+        """Return per (strategy, decision, reason) the count in ``cells``, without those of zero."""
         sums: dict[tuple[str, str, str], int] = {}
         for (strategy, decision, reason, _), index in tuple(self._decisions.items()):
             if index < len(cells) and cells[index]:
                 key = (strategy, decision, reason)
                 sums[key] = sums.get(key, 0) + cells[index]
+        return sums
+
+    def counts(self) -> list[Count]:
+        """Return the decisions counted so far, and how many calls were counted without being timed."""
+        cells, base = tuple(self.h), (wire.FUNCTION, self.function)
         points = [
             Count(wire.DECISIONS, value, (base, (wire.STRATEGY, key[0]), (wire.DECISION, key[1]), *_reason(key[2])))
-            for key, value in sums.items()
+            for key, value in self._sums(cells).items()
         ]
         if untimed := self._untimed(cells):
             points.append(Count(wire.CALLS, untimed, (base,)))
