@@ -13,7 +13,7 @@ import pytest
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.hijack import parse_hijack
 from mystic_agent.contract.report import parse_report
-from mystic_collector.hijacks import registry as registries
+from mystic_collector.hijacks import policy as policies
 from mystic_collector.hijacks.fleet import GONE_AFTER, Fleet
 from mystic_collector.hijacks.registry import Registry
 from mystic_collector.store.protocol import StoreError
@@ -97,7 +97,7 @@ def test_a_replaced_hijack_keeps_its_age(registry: Registry, clock: Clock) -> No
         ({**CACHE, "target": "not a target"}, "target"),
         ({**CACHE, "stages": {"*": [{"teleport": {}}]}}, "stages.*[0]"),
         ({**CACHE, "stages": {"*": [{"cache": {"ttl": "soon"}}]}}, "stages.*[0].cache.ttl"),
-        ({**CACHE, "expires_in": "never"}, "expires_in"),
+        ({**CACHE, "expires_in": "soon"}, "expires_in"),
         ({**CACHE, "expires_in": "1h", "expires_at": 5}, "expires_in"),
         ({**CACHE, "expires_at": 5}, "expires_at"),
         ({**CACHE, "id": "mine"}, "id"),
@@ -126,12 +126,12 @@ def test_what_guards_secrets_cannot_be_changed_and_the_attempt_is_audited(regist
 def test_the_set_is_bounded_so_that_every_agent_can_take_it(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registries, "MOST_HIJACKS", 2)
+    monkeypatch.setattr(policies, "MOST_HIJACKS", 2)
     registry.put(CACHE)
     registry.put(CACHE)
     with pytest.raises(Invalid, match="at most 2"):
         registry.put(CACHE)
-    monkeypatch.setattr(registries, "MOST_BYTES", 100)
+    monkeypatch.setattr(policies, "MOST_BYTES", 100)
     with pytest.raises(Invalid, match="bytes as JSON"):
         registry.put(CACHE, registry.snapshot().hijacks[0].id)
 

@@ -1,48 +1,25 @@
-"""The set of hijacks: every change makes a new version of the whole, kept and audited."""
+"""The versioned set of hijacks: every change validated, audited and kept before agents are told."""
 
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
-from mystic_agent.contract.deny import check_target
-from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.hijack import Hijack, parse_hijack
 
-from mystic_collector.store.protocol import StoreError
-
-MOST_HIJACKS = 1_000
-MOST_BYTES = 2 * 2**20
-"""Size of the whole set as JSON; agents refuse events above 4 MiB."""
-
-_TABLES = """
-create table if not exists hijacks(id text primary key, body text not null);
-create table if not exists state(name text primary key, value integer not null);
-create table if not exists audit(
-  id integer primary key, at real not null, version integer not null, action text not null, hijack text not null,
-  actor text not null, before text not null, after text not null);
-insert or ignore into state values('version', 0);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The whole set at one version."""
-
-    version: int
-    hijacks: tuple[Hijack, ...]
-
-    def for_service(self, service: str) -> dict[str, Any]:
-        """Return what a process of ``service`` is sent: ``{"version", "hijacks"}``."""
-        return {"version": self.version, "hijacks": [one.to_json() for one in self.hijacks if one.applies_to(service)]}
+from mystic_collector.hijacks import versions
+from mystic_collector.hijacks.conflict import Conflict
+from mystic_collector.hijacks.journal import REFUSED, SWITCHING, Entry, Journal
+from mystic_collector.hijacks.policy import Forbidden, Policy, check_size
+from mystic_collector.hijacks.snapshot import EVERYTHING, Snapshot
+from mystic_collector.hijacks.versions import Bodies, Step
 
 
 class Registry:
@@ -51,31 +28,83 @@ class Registry:
     Args:
         path: the file; its folder is created.
         clock: Unix seconds.
+        policy: what is let in. What is kept and no longer let in is removed, with a line in the audit.
+        held_off: why everything is off for as long as this registry is open; empty: it is not.
+
+    Attributes:
+        unread: (id, reason) of hijacks in the file that this release cannot read; they stay there.
 
     Raises:
         StoreError: when the file cannot be opened or read.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, policy: Policy | None = None, held_off: str = ""
+    ) -> None:
+        self.policy = policy or Policy()
         self._clock = clock
-        self._lock = threading.Lock()
+        self._held_off = held_off
+        self._lock = threading.RLock()
         self._listeners: list[Callable[[], None]] = []
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.executescript(_TABLES)
-            [self._version] = self._db.execute("select value from state where name = 'version'").fetchone()
-            rows = self._db.execute("select body from hijacks order by rowid").fetchall()
-            found = [parse_hijack(orjson.loads(body)) for [body] in rows]
-        except (OSError, ValueError, sqlite3.Error) as error:
-            raise StoreError(f"cannot open {str(path)!r}: {error}; move it away or choose MYSTIC_DATA_DIR") from error
-        self._hijacks = {one.id: one for one in found}
+        self._journal = Journal(path)
+        self._version = self._journal.version
+        self._off = self._journal.switches()
+        self._digests = self._journal.digests()
+        self._hijacks: dict[str, Hijack] = {}
+        self.unread: list[tuple[str, str]] = []
+        for identity, body in self._journal.hijacks():
+            try:
+                self._hijacks[identity] = parse_hijack(orjson.loads(body))
+            except ValueError as error:
+                self.unread.append((identity, str(error)))
+        self._hijacks = dict(sorted(self._hijacks.items(), key=lambda pair: pair[1].created_at))
+        self._forbid()
+
+    # -- what there is ---------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Return the set of this moment."""
         with self._lock:
-            return Snapshot(self._version, tuple(self._hijacks.values()))
+            held = {EVERYTHING: {"actor": "environment", "reason": self._held_off}} if self._held_off else {}
+            return Snapshot(self._version, tuple(self._hijacks.values()), {**self._off, **held})
+
+    def digests(self, identity: str) -> Mapping[str, str]:
+        """Return the digest of the source of each function of a hijack, from when it was made."""
+        with self._lock:
+            return dict(self._digests.get(identity, {}))
+
+    def next_expiry(self) -> float | None:
+        """Return the earliest expiry in Unix seconds, or None."""
+        moments = [one.expires_at for one in self.snapshot().hijacks if one.expires_at is not None]
+        return min(moments, default=None)
+
+    def audit(
+        self, limit: int = 100, before: int = 0, hijack: str = "", actor: str = "", action: str = ""
+    ) -> list[dict[str, Any]]:
+        """Return changes and refused attempts, newest first, see :class:`~mystic_collector.hijacks.journal.Entry`.
+
+        Args:
+            before: only lines with a lower id; 0 for all.
+            hijack, actor, action: only lines with that value.
+        """
+        given = {"id < ?": before, "hijack = ?": hijack, "actor = ?": actor, "action = ?": action}
+        wanted = {condition: value for condition, value in given.items() if value}
+        with self._lock:
+            return self._journal.entries(" and ".join(wanted), tuple(wanted.values()), limit)
+
+    def at(self, version: int) -> Bodies:
+        """Return the hijacks in force at an earlier version.
+
+        Raises:
+            Invalid: when that version is not kept any more, or has not been yet.
+        """
+        with self._lock:
+            oldest = self._journal.oldest()
+            if not oldest <= version <= self._version:
+                raise Invalid("version", version, f"give a version from {oldest} to {self._version}")
+            return versions.rewound(self._bodies(), self._journal.since(version))
+
+    # -- changes ---------------------------------------------------------------------------------------
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call ``changed`` after every new version, from the thread that made it; return the undo."""
@@ -88,53 +117,118 @@ class Registry:
 
         return undo
 
-    def put(self, fields: Mapping[str, Any], identity: str = "", actor: str = "") -> Hijack:
+    def put(
+        self,
+        fields: Mapping[str, Any],
+        identity: str = "",
+        actor: str = "",
+        seen: int | None = None,
+        dry_run: bool = False,
+    ) -> Hijack:
         """Add a hijack, or replace the one called ``identity``.
 
         Args:
-            fields: the wire form without ``id`` and ``created_at``; ``expires_in`` (a duration) may stand for
-                ``expires_at``.
+            fields: see :meth:`~mystic_collector.hijacks.policy.Policy.read`.
             identity: of the hijack to replace; empty adds one.
             actor: who did it, for the audit; the owner when empty.
+            seen: the version that the sender had seen; None when it does not matter.
+            dry_run: only say what would be put; nothing is changed or audited.
 
         Raises:
             Invalid: naming the field that is wrong; the set is as before.
+            Conflict: when the hijack has changed since ``seen``.
             KeyError: when there is no hijack ``identity``.
         """
         now = self._clock()
-        for name in ("id", "created_at"):
-            if name in fields and fields[name] != identity:
-                raise Invalid(name, fields[name], "leave it out; the collector sets it")
-        body = {name: value for name, value in fields.items() if name not in ("id", "created_at", "expires_in")}
-        if "expires_in" in fields and fields["expires_in"] is not None:
-            if body.get("expires_at") is not None:
-                raise Invalid("expires_in", fields["expires_in"], "give either expires_in or expires_at")
-            body["expires_at"] = now + seconds(fields["expires_in"], "expires_in")
-        hijack = parse_hijack({**body, "id": identity or secrets.token_hex(6), "created_at": now})
-        if hijack.expired(now):
-            raise Invalid("expires_at", hijack.expires_at, "give a moment in the future, as Unix seconds")
-        self._check_target(hijack, actor or hijack.owner, now)
+        hijack = self.policy.read(fields, identity or secrets.token_hex(6), now)
+        actor = actor or hijack.owner
+        self._permit(hijack, actor, now, dry_run)
         with self._lock:
             before = self._hijacks[identity] if identity else None
             if before is not None:
+                self._check_seen(identity, seen)
                 hijack = replace(hijack, created_at=before.created_at)
-            after = {**self._hijacks, hijack.id: hijack}
-            self._check_size(after)
-            self._commit("replace" if before else "add", before, hijack, actor or hijack.owner, now)
+            check_size({**self._hijacks, hijack.id: hijack}.values())
+            if dry_run:
+                return hijack
+            self._change("replace" if before else "add", [_step(before, hijack)], actor, now)
         self._tell()
         return hijack
 
-    def remove(self, identity: str, actor: str = "", action: str = "remove") -> Hijack:
+    def renew(self, identity: str, expires_in: object = None, actor: str = "", seen: int | None = None) -> Hijack:
+        """Let the lease of a hijack begin anew.
+
+        Args:
+            expires_in: how long from now on, or ``never``; None for the default.
+
+        Raises:
+            Invalid: when that is no duration.
+            Forbidden: when the hijack may not be any more.
+            Conflict, KeyError: as :meth:`put`.
+        """
+        now = self._clock()
+        until = self.policy.default_expiry if expires_in is None else expires_in
+        end = None if until is None else self.policy.end(until, now)
+        with self._lock:
+            before = self._hijacks[identity]
+            self._check_seen(identity, seen)
+            self._permit(before, actor, now)
+            renewed = replace(before, expires_at=end)
+            self._change("renew", [_step(before, renewed)], actor, now)
+        self._tell()
+        return renewed
+
+    def remove(self, identity: str, actor: str = "", action: str = "remove", seen: int | None = None) -> Hijack:
         """Remove a hijack and return it.
 
         Raises:
             KeyError: when there is none called ``identity``.
+            Conflict: when it has changed since ``seen``.
         """
         with self._lock:
             gone = self._hijacks[identity]
-            self._commit(action, gone, None, actor, self._clock())
+            self._check_seen(identity, seen)
+            self._change(action, [_step(gone, None)], actor, self._clock())
         self._tell()
         return gone
+
+    def undo(
+        self, to: int | None = None, actor: str = "", seen: int | None = None, dry_run: bool = False
+    ) -> tuple[int, list[Step], list[str]]:
+        """Bring the set back to an earlier version, as a change of its own that can be undone as well.
+
+        Args:
+            to: the version; None for the one before the last change of a hijack.
+            seen, dry_run: as of :meth:`put`; any later change of the set is a conflict.
+
+        Returns:
+            (version that was brought back, what changed by it, what was left out of it and why).
+
+        Raises:
+            Invalid: when nothing would change, or what is kept of that version is no longer valid.
+            Forbidden: when that version had what may not be any more.
+            Conflict: when the set has changed since ``seen``.
+        """
+        now = self._clock()
+        with self._lock:
+            if seen is not None and seen != self._version:
+                raise Conflict(seen, self._version)
+            if to is None:
+                to = self._last_change() - 1
+            wanted, left_out = versions.alive(self.at(to), now)
+            changes = versions.steps(self._bodies(), wanted)
+            if not changes:
+                why = f"nothing would change; {'; '.join(left_out)}" if left_out else "nothing would change"
+                raise Invalid("to", to, f"{why}; 'mystic history' lists the versions")
+            for step in changes:
+                if step.after is not None:
+                    self._permit(parse_hijack(step.after), actor, now, dry_run)
+            check_size([parse_hijack(body) for body in wanted.values()])
+            if not dry_run:
+                self._change("undo", changes, actor, now, f"back to version {to}")
+        if not dry_run:
+            self._tell()
+        return to, changes, left_out
 
     def expire(self) -> list[Hijack]:
         """Remove and return the leases that have run out."""
@@ -148,83 +242,111 @@ class Registry:
                     continue  # removed by somebody else meanwhile
         return gone
 
-    def next_expiry(self) -> float | None:
-        """Return the earliest expiry in Unix seconds, or None."""
-        moments = [one.expires_at for one in self.snapshot().hijacks if one.expires_at is not None]
-        return min(moments, default=None)
+    def switch(self, off: bool, service: str = EVERYTHING, actor: str = "", reason: str = "") -> bool:
+        """Switch a service, or everything, off or on; return False when it was so already.
 
-    def audit(self, limit: int = 100) -> list[dict[str, Any]]:
-        """Return the newest changes first: at, version, action, hijack, actor, before, after."""
-        names = ("at", "version", "action", "hijack", "actor", "before", "after")
-        sql = f"select {', '.join(names)} from audit order by id desc limit ?"  # noqa: S608 - constant names
+        Raises:
+            Invalid: when it cannot be switched on, because more than it is off.
+        """
+        now = self._clock()
         with self._lock:
-            rows = self._db.execute(sql, (limit,)).fetchall()
-        found = [dict(zip(names, row, strict=True)) for row in rows]
-        for one in found:
-            one["before"], one["after"] = orjson.loads(one["before"]), orjson.loads(one["after"])
-        return found
+            if not off and self._held_off:
+                raise Invalid("off", self._held_off, "start the collector without it; it keeps everything off")
+            if not off and service != EVERYTHING and EVERYTHING in self._off:
+                raise Invalid("service", service, "everything is off; switch everything on")
+            names = [service] if off or service != EVERYTHING else list(self._off)
+            shown = {"at": now, "actor": actor, "reason": reason} if off else None
+            concerned = [name for name in names if (name in self._off) != off]
+            if not concerned:
+                return False
+            action, version = ("off" if off else "on"), self._version + 1
+            entries = [Entry(now, version, action, name, actor, self._off.get(name), shown) for name in concerned]
+            self._journal.switch([one._replace(note=reason) for one in entries], version)
+            self._version = version
+            for name in concerned:
+                if shown is None:
+                    del self._off[name]
+                else:
+                    self._off[name] = shown
+        self._tell()
+        return True
+
+    def note_digests(self, identity: str, digests: dict[str, str]) -> None:
+        """Remember how the source of a hijack's functions looks now; nothing when it is gone."""
+        with self._lock:
+            if identity in self._hijacks:
+                self._journal.note_digests(identity, digests)
+                self._digests[identity] = digests
 
     def close(self) -> None:
         """Release the file."""
         with self._lock:
-            self._db.close()
+            self._journal.close()
 
-    def _check_size(self, hijacks: Mapping[str, Hijack]) -> None:
-        if len(hijacks) > MOST_HIJACKS:
-            raise Invalid("hijacks", len(hijacks), f"remove some; at most {MOST_HIJACKS} are kept")
-        size = len(orjson.dumps([one.to_json() for one in hijacks.values()]))
-        if size > MOST_BYTES:
-            raise Invalid("hijacks", f"{size} bytes", f"remove some; all together may have {MOST_BYTES} bytes as JSON")
+    # -- inside ----------------------------------------------------------------------------------------
 
-    def _check_target(self, hijack: Hijack, actor: str, now: float) -> None:
-        """Refuse what no hijack may change; the attempt is audited."""
-        for specs in hijack.stages.values():
-            try:
-                check_target(hijack.target, specs)
-            except Invalid:
-                shown = orjson.dumps(hijack.to_json()).decode()
+    def _bodies(self) -> Bodies:
+        return {key: one.to_json() for key, one in self._hijacks.items()}
+
+    def _check_seen(self, identity: str, seen: int | None) -> None:
+        """Refuse what was decided on an earlier state of the hijack."""
+        if seen is None:
+            return
+        newest = self._journal.entries("hijack = ? and action != ?", (identity, REFUSED), 1)
+        if seen > self._version or (newest and newest[0]["version"] > seen):
+            raise Conflict(seen, self._version, self._hijacks[identity].to_json())
+
+    def _permit(self, hijack: Hijack, actor: str, now: float, dry_run: bool = False) -> None:
+        """Refuse what no hijack may be; the attempt is audited."""
+        try:
+            self.policy.check(hijack)
+        except Forbidden as error:
+            if not dry_run:
                 with self._lock:
-                    self._record(now, self._version, "denied", hijack.id, actor, "null", shown)
-                raise
+                    shown = hijack.to_json()
+                    entry = Entry(now, self._version, REFUSED, hijack.id, actor, None, shown, error.remedy)
+                    self._journal.refuse(entry)
+            raise
 
-    def _record(self, *row: object) -> None:
-        """Write one line of the audit.
+    def _forbid(self) -> None:
+        """Remove what the policy does not let in any more; the audit keeps it, and undo can bring it back."""
+        for one in list(self._hijacks.values()):
+            try:
+                self.policy.check(one)
+            except Forbidden as error:
+                self._change("forbid", [_step(one, None)], "policy", self._clock(), error.remedy)
 
-        Raises:
-            StoreError: when it cannot be written.
-        """
-        sql = "insert into audit(at, version, action, hijack, actor, before, after) values(?, ?, ?, ?, ?, ?, ?)"
-        try:
-            self._db.execute(sql, row)
-        except sqlite3.Error as error:
-            raise StoreError(f"the audit could not be written: {error}; check disk space and rights") from error
+    def _last_change(self) -> int:
+        marks = ", ".join("?" * len((REFUSED, *SWITCHING)))
+        rows = self._journal.entries(f"action not in ({marks})", (REFUSED, *SWITCHING), 1)
+        if not rows:
+            raise Invalid("to", None, "there is no change to undo")
+        version: int = rows[0]["version"]
+        return version
 
-    def _commit(self, action: str, before: Hijack | None, after: Hijack | None, actor: str, now: float) -> None:
-        """Write one change; memory follows only when the file has it."""
-        identity = (after or before).id  # type: ignore[union-attr]
-        shown = [orjson.dumps(one.to_json() if one else None).decode() for one in (before, after)]
-        try:
-            self._db.execute("begin immediate")
-            if after is None:
-                self._db.execute("delete from hijacks where id = ?", (identity,))
+    def _change(self, action: str, changes: list[Step], actor: str, now: float, note: str = "") -> None:
+        """Write changes as one version; memory follows only when the file has it."""
+        version = self._version + 1
+        self._journal.change(
+            [Entry(now, version, action, one.hijack, actor, one.before, one.after, note) for one in changes], version
+        )
+        self._version = version
+        for one in changes:
+            if one.after is None:
+                del self._hijacks[one.hijack]
+                self._digests.pop(one.hijack, None)
             else:
-                sql = "insert into hijacks values(?, ?) on conflict do update set body = excluded.body"
-                self._db.execute(sql, (identity, shown[1]))
-            self._db.execute("update state set value = ? where name = 'version'", (self._version + 1,))
-            self._record(now, self._version + 1, action, identity, actor, *shown)
-            self._db.execute("commit")
-        except (sqlite3.Error, StoreError) as error:
-            if self._db.in_transaction:
-                self._db.execute("rollback")
-            raise StoreError(f"the hijack could not be kept: {error}; check disk space and rights") from error
-        self._version += 1
-        if after is None:
-            del self._hijacks[identity]
-        else:
-            self._hijacks[identity] = after
+                self._hijacks[one.hijack] = parse_hijack(one.after)
+        # Older ones are outermost, also those that an undo has brought back.
+        self._hijacks = dict(sorted(self._hijacks.items(), key=lambda pair: pair[1].created_at))
 
     def _tell(self) -> None:
         with self._lock:
             listeners = list(self._listeners)
         for changed in listeners:
             changed()
+
+
+def _step(before: Hijack | None, after: Hijack | None) -> Step:
+    identity = (after or before).id  # type: ignore[union-attr]
+    return Step(identity, before.to_json() if before else None, after.to_json() if after else None)

@@ -102,7 +102,7 @@ class Streams:
                 waker.clear()
                 if snapshot.version != sent:
                     sent = snapshot.version
-                    yield _event(sent, orjson.dumps(snapshot.for_service(service)))
+                    yield _event(sent, orjson.dumps(snapshot.for_service(service, self._clock())))
                 try:
                     async with asyncio.timeout(self._keep_alive):
                         await waker.wait()
