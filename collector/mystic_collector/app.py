@@ -18,8 +18,10 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from mystic_collector import openapi
-from mystic_collector.api import cache, functions, hijacks, metrics, status, traces
+from mystic_collector.api import cache, discovery, functions, hijacks, logs, metrics, status, traces
 from mystic_collector.cache.embedded import EmbeddedEntries
+from mystic_collector.chat.mount import PATH as CHAT_PATH
+from mystic_collector.chat.mount import Mount as ChatMount
 from mystic_collector.discovery.catalog import Catalog
 from mystic_collector.hijacks.fleet import Fleet
 from mystic_collector.hijacks.registry import Registry
@@ -43,6 +45,7 @@ def build_app(settings: Settings) -> Starlette:
     """
     parts, release = build_parts(settings)
     ingest = Ingest(settings, parts.writer)
+    chat = ChatMount(settings, lambda scope, receive, send: app(scope, receive, send))
     app = Starlette(
         routes=[
             Route(HEALTH_PATH, status.health),
@@ -57,6 +60,8 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/functions/unhijack", functions.unhijack, methods=["POST"]),
             Route("/api/functions/inspect", functions.inspect_function, methods=["POST"]),
             Route("/api/metrics", metrics.metrics),
+            Route("/api/discovered", discovery.discovered),
+            Route("/api/resolve", discovery.resolve),
             Route("/api/metrics/{function:path}", metrics.one_metric),
             Route("/api/points", metrics.points),
             Route("/api/hijacked", hijacks.hijacked),
@@ -71,15 +76,18 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
             Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),
             Route("/api/traces", traces.traces),
+            Route("/api/logs", logs.logs, methods=["POST"]),
             Route("/api/traces/{id}", traces.one_trace),
             Route("/openapi.json", openapi.endpoint),
         ],
+            Route(CHAT_PATH, chat),
         middleware=[Middleware(Gate, settings=settings), Middleware(Intake)],
         exception_handlers={Invalid: invalid, HTTPException: http_error, StoreError: unavailable, Exception: crashed},
-        lifespan=_lifespan(parts, release),
+        lifespan=_lifespan(parts, chat, release),
     )
     app.state.parts = parts
     return app
+    app.state.chat = chat
 
 
 def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
@@ -130,7 +138,9 @@ def _own(folder: Path) -> IO[bytes]:
     return lock
 
 
-def _lifespan(parts: Parts, release: Callable[[], None]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    parts: Parts, chat: ChatMount, release: Callable[[], None]
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         with contextlib.ExitStack() as undo:
@@ -141,5 +151,6 @@ def _lifespan(parts: Parts, release: Callable[[], None]) -> Callable[[Starlette]
                 yield
             finally:
                 await asyncio.to_thread(parts.writer.stop)
+                await chat.stop()
 
     return lifespan

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from mystic_collector.analysis.hotspots import SORTS
 from mystic_collector.reply import reply
+from mystic_collector.store.log_records import LEVELS
 from mystic_collector.version import VERSION
 
 _TEXT = {"type": "string"}
@@ -127,6 +128,15 @@ _SPAN_SUMMARY = {
 }  # fmt: skip
 
 
+_ORIGIN = {
+    "id": _WHOLE, "time": _NUMBER, "time_ns": _WHOLE, "function": _TEXT, "service": _TEXT, "instance": _TEXT,
+    "trace_id": {"type": ["string", "null"]}, "span_id": {"type": ["string", "null"]},
+    "captured": {"const": True, "description": "foreign text, captured in an application"},
+}  # fmt: skip
+_SINCE = {"type": ["string", "number"], "description": "how long ago at most: seconds, or a duration such as 15m"}
+_CURSOR = {"type": ["string", "null"], "description": "next of an earlier page"}
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one path.
@@ -217,6 +227,14 @@ OPERATIONS = (
         body={**_fields(function=_TEXT), "required": ["function"]},
     ),
     Operation(
+    Operation(
+        "get",
+        "/api/discovered",
+        "Functions that run or stand in the project's source",
+        _fields(project_root=_TEXT, functions=_list(_OBJECT), total=_WHOLE, running=_WHOLE, unread=_list(_OBJECT)),
+        {"q": _TEXT, "service": _TEXT, **_PAGE},
+    ),
+    Operation("get", "/api/resolve", "The function that a name means", _fields(function=_TEXT), {"name": _TEXT}),
         "get",
         "/api/metrics",
         "What every function costs; seconds",
@@ -257,6 +275,31 @@ OPERATIONS = (
         {"limit": _WHOLE},
     ),
     Operation(
+    Operation(
+        "post",
+        "/api/logs",
+        "Log records, newest first; with after those that arrived since, in that order",
+        _fields(
+            logs=_list(
+                _fields(**_ORIGIN, level=_TEXT, severity=_WHOLE, event=_TEXT, message=_TEXT, attributes=_OBJECT)
+            ),
+            count=_WHOLE,
+            next=_CURSOR,
+            newest={"type": "integer", "description": "for after, to follow"},
+        ),
+        body=_fields(
+            function=_TEXT,
+            service=_TEXT,
+            level={"type": "string", "enum": list(LEVELS), "description": "the lowest that is wanted"},
+            event=_TEXT,
+            trace_id=_TEXT,
+            text=_TEXT,
+            since=_SINCE,
+            limit=_WHOLE,
+            cursor=_CURSOR,
+            after=_WHOLE,
+        ),
+    ),
         "get",
         "/api/traces",
         "Newest traces with a matching span; min_duration in seconds",

@@ -92,6 +92,7 @@ class CollectorServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: they would otherwise be waited for."""
         self.parts.streams.close()
+        self.app.state.chat.close()
         await super().shutdown(sockets=sockets)
 
 

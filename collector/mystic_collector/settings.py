@@ -37,6 +37,7 @@ class Settings:
         max_functions: distinct function names kept; further ones share one overflow name.
         head_timeout: seconds a client may take to send the head of a request.
         body_timeout: seconds a client may take to send a body of telemetry.
+        chat_read_only: the chat may look and not change.
         max_waiting: connections without a request; above it the longest waiting are closed.
     """
 
@@ -58,6 +59,7 @@ class Settings:
     head_timeout: float = 10.0
     body_timeout: float = 15.0
     max_waiting: int = 4_000
+    chat_read_only: bool = False
 
 
 def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -84,6 +86,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_queue_bytes=_size(env, "MYSTIC_MAX_QUEUE", 32 * 2**20),
         cache_bytes=_size(env, "MYSTIC_CACHE_BYTES", 256 * 2**20),
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
+        chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
     )
 
 
@@ -105,6 +108,20 @@ def read_key(env: Mapping[str, str]) -> str:
     if not (key.isascii() and (key.isprintable() or not key)):
         raise Invalid("MYSTIC_API_KEY", "(hidden)", "use printable ASCII characters only")
     return key
+
+
+def read_truth(env: Mapping[str, str], name: str) -> bool:
+    """Return a setting that is on or off; off when unset.
+
+    Raises:
+        Invalid: when it is neither.
+    """
+    text = env.get(name, "").strip().lower()
+    if text in ("true", "1", "yes", "on"):
+        return True
+    if text in ("", "false", "0", "no", "off"):
+        return False
+    raise Invalid(name, text, "give true or false")
 
 
 def _folder(env: Mapping[str, str], name: str, default: Path) -> Path:

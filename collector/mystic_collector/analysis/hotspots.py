@@ -61,6 +61,20 @@ SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
+def histogram(totals: Iterable[FunctionTotals]) -> list[dict[str, Any]]:
+    """Return how many timed calls lasted how long, summed: ``{"above", "up_to", "count"}`` in seconds, without gaps."""
+    counted: dict[int, int] = {}
+    for one in totals:
+        offset, counts = one.buckets
+        for index, count in enumerate(counts, offset):
+            counted[index] = counted.get(index, 0) + count
+    used = [index for index, count in counted.items() if count]
+    return [
+        {"above": 2.0**index * _NS, "up_to": 2.0 ** (index + 1) * _NS, "count": counted.get(index, 0)}
+        for index in range(min(used, default=0), max(used, default=-1) + 1)
+    ]
+
+
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what all functions together did."""
     slowest = max(rows, key=lambda row: row["avg_time"], default=None)

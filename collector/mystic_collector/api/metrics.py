@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mystic_collector.analysis.hotspots import SORTS, figures, summary, timeline
+from mystic_collector.analysis.hotspots import SORTS, figures, histogram, summary, timeline
 from mystic_collector.api.status import overhead
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, refusal, reply
@@ -61,7 +61,8 @@ async def one_metric(request: Request) -> Response:
     parts = parts_of(request)
 
     def answer() -> dict[str, Any] | None:
-        rows = [figures(totals) for totals in parts.store.functions(service, function)]
+        totals = parts.store.functions(service, function)
+        rows = [figures(one) for one in totals]
         live = parts.fleet.functions(service, function)
         seen = {row["service"] for row in rows}
         rows += [figures(FunctionTotals(one.service, function)) for one in live if one.service not in seen]
@@ -73,6 +74,7 @@ async def one_metric(request: Request) -> Response:
             **best,
             "services": rows,
             "history": timeline(past),
+            "histogram": histogram(totals),
             "processes_now": [{"service": one.service, "states": one.states, "summary": one.summary} for one in live],
         }
 

@@ -44,6 +44,7 @@ def _status(parts: Parts) -> dict[str, Any]:
         "uptime": parts.clock() - parts.started,
         "project_root": str(parts.settings.project_root),
         "api_key": bool(parts.settings.api_key),
+        "chat_read_only": parts.settings.chat_read_only,
         "processes": processes,
         "services": sorted({one["service"] for one in processes}),
         "hijacks": {"version": snapshot.version, "count": len(snapshot.hijacks)},
@@ -60,6 +61,7 @@ def _status(parts: Parts) -> dict[str, Any]:
         "store": {
             "spans": sizes.spans,
             "points": sizes.points,
+            "logs": sizes.logs,
             "functions": sizes.functions,
             "functions_overflowing": sizes.overflowing,
             "bytes": sizes.bytes,

@@ -13,6 +13,7 @@ from typing import Any
 from mystic_agent.contract.errors import Invalid
 
 from mystic_collector.store.protocol import StoreError
+from mystic_collector.units import duration as duration
 
 Run = Callable[[argparse.Namespace], int]
 _LEAST = 16
@@ -102,11 +103,3 @@ def _shorten(rows: list[list[str]], names: int, line: int) -> None:
 
 def _widths(rows: list[list[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
-
-
-def duration(value: float) -> str:
-    """Return seconds as people read them: ``1.24 ms``."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value * 1e9:.0f} ns" if value else "0"

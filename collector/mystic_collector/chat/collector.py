@@ -1,0 +1,101 @@
+"""A collector, asked over its API; from outside over a socket, from inside without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from mcp.server.mcpserver.exceptions import ToolError
+from mystic_agent.contract.wire import API_KEY_HEADER
+from starlette.types import ASGIApp
+
+from mystic_collector.chat.captured import plain
+
+PATIENCE = 25.0
+"""Seconds for one question; clients give a tool up after thirty."""
+
+MOST_BYTES = 64 * 2**20
+"""Of one answer."""
+
+
+class Refused(ToolError):
+    """The collector refused or could not be asked; the message tells what to do.
+
+    Attributes:
+        status: of the reply, 0 when there was none.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Collector:
+    """Questions to one collector.
+
+    Args:
+        address: how people call it, ``http://127.0.0.1:8899``.
+        key: the API key, or empty.
+        inside: the collector's own application, which is then called without a socket.
+    """
+
+    def __init__(self, address: str, key: str = "", inside: ASGIApp | None = None) -> None:
+        self.address = address
+        transport = httpx.ASGITransport(inside, raise_app_exceptions=False) if inside is not None else None
+        self._client = httpx.AsyncClient(
+            # From inside it goes through the same gate, under the name that always passes.
+            base_url="http://localhost" if inside is not None else address,
+            headers={API_KEY_HEADER: key} if key else {},
+            timeout=PATIENCE,
+            transport=transport,
+            trust_env=False,  # proxies of the environment are for the outside
+        )
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Return the answer to a GET; parameters that are None or empty are left out."""
+        return await self._ask("GET", path, params={k: v for k, v in query.items() if v not in (None, "")})
+
+    async def post(self, path: str, body: Mapping[str, Any], **query: Any) -> Any:
+        """Return the answer to a POST."""
+        return await self._ask("POST", path, json=dict(body), params=query)
+
+    async def delete(self, path: str, **query: Any) -> Any:
+        """Return the answer to a DELETE."""
+        return await self._ask("DELETE", path, params=query)
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        """Send one request.
+
+        Raises:
+            Refused: when there is no answer, or it is a refusal.
+        """
+        try:
+            reply = await self._client.request(method, quote(path, safe="/:"), **more)
+        except httpx.TimeoutException as error:
+            text = f"the collector at {self.address} did not answer in {PATIENCE:.0f} s; ask for less, or try again"
+            raise Refused(text) from error
+        except httpx.HTTPError as error:
+            text = (
+                f"no collector answers at {self.address} ({type(error).__name__}). Start one with 'mystic serve', or "
+                "set MYSTIC_HOST and MYSTIC_PORT to where it runs; then call this tool again"
+            )
+            raise Refused(text) from error
+        try:
+            value = reply.json()
+        except ValueError as error:
+            text = f"{self.address} answered {reply.status_code} without JSON; set MYSTIC_PORT to a collector's port"
+            raise Refused(text, reply.status_code) from error
+        if reply.is_success:
+            return value
+        raise Refused(self._reason(reply.status_code, value), reply.status_code)
+
+    def _reason(self, status: int, value: Any) -> str:
+        error = value.get("error", {}) if isinstance(value, dict) else {}
+        if status == 401:
+            return f"the collector at {self.address} asks for a key; set MYSTIC_API_KEY or MYSTIC_API_KEY_FILE"
+        if "field" in error:
+            return plain(f"{error['field']} is {error['value']}: {error['remedy']}")
+        message = error.get("message") or f"the collector answered {status}"
+        return plain(f"{message}; {error['remedy']}" if error.get("remedy") else message)

@@ -1,0 +1,250 @@
+"""Change what functions do, and take it back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import anyio
+from mcp.server.mcpserver import Elicit, ElicitationResult, Resolve
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import CallToolResult
+from mystic_agent.contract.strategy import STRATEGIES
+from pydantic import BaseModel, Field
+
+from mystic_collector.chat import consent
+from mystic_collector.chat.answer import Answer, Paged, answer
+from mystic_collector.chat.captured import line
+from mystic_collector.chat.consent import Approval, Change, hijack_stages
+from mystic_collector.chat.names import EVERYTHING, function_meant, service_meant
+from mystic_collector.chat.page import fitting, following, more, shortened, start
+from mystic_collector.chat.session import Asked, chat_of, owner_of
+from mystic_collector.chat.tools.parameters import Confirmation, Cursor, FunctionName, Reason, Service
+
+PATIENCE = 15.0
+"""Seconds to wait for processes to take a change on."""
+
+_EVERY = 0.2
+
+Strategy = Annotated[
+    str, Field(description="what to do with its calls", json_schema_extra={"enum": [*STRATEGIES, "analyze"]})
+]
+Options = Annotated[dict[str, Any], Field(description='the strategy\'s options, e.g. {"ttl": "30m"}')]
+Stage = Annotated[
+    str, Field(description="only where MYSTIC_ENV is this: development, staging, production, …; * for every stage")
+]
+
+
+class Row(BaseModel):
+    """One hijack as it is in force."""
+
+    id: str
+    target: str
+    service: str
+    stages: dict[str, list[dict[str, Any]]] = Field(description="strategies with their options, by stage")
+    owner: str
+    reason: str
+    created_at: float
+    expires_at: float | None = Field(default=None, description="Unix seconds; null: never")
+    summary: str = Field(description='e.g. "attached in 4 of 4 processes"')
+    functions: list[str] = Field(default=[], description="those it is in force on; the first fifty")
+    failures: list[dict[str, Any]] = Field(default=[], description="where it could not be put on, and why")
+
+
+class Hijacked(Answer):
+    """What came of a change."""
+
+    hijack: Row
+    pending: bool = Field(description="processes have not all answered yet; list_hijacked_functions tells later")
+
+
+class Hijacks(Paged):
+    """Hijacks in force."""
+
+    version: int
+    hijacks: list[Row]
+
+
+class Released(Answer):
+    """What was taken back."""
+
+    removed: list[str] = Field(description="ids of the hijacks")
+
+
+async def approve_hijack(
+    ctx: Asked, function: str, strategy: str, options: dict[str, Any], service: str, stage: str, confirmation: str
+) -> Approval | Elicit[Approval]:
+    """Ask for :func:`hijack_function` where somebody must be asked."""
+    collector = chat_of(ctx).collector
+    consent.refuse_when_read_only(ctx)
+    target, where = await function_meant(collector, function), await service_meant(collector, service) or "*"
+    said = f"put {strategy} {shortened(options, 300)} on {target}" + (f" of {where}" if where != "*" else "")
+    identity = {"target": target, "strategy": strategy, "options": options, "service": where, "stage": stage}
+    return await consent.ask(ctx, [Change(said, identity, where, {stage: [strategy]})], confirmation)
+
+
+async def hijack_function(
+    ctx: Asked,
+    approval: Annotated[ElicitationResult[Approval], Resolve(approve_hijack)],
+    function: FunctionName,
+    strategy: Strategy,
+    options: Options = {},  # noqa: B006 - read only
+    service: Service = "",
+    stage: Stage = "*",
+    reason: Reason = "",
+    expires_in: Annotated[str, Field(description='end by itself after, e.g. "24h"; empty for the default')] = "",
+    confirmation: Confirmation = "",
+) -> Annotated[CallToolResult, Hijacked]:
+    """(described by DESCRIPTION)"""
+    consent.require(approval)
+    collector = chat_of(ctx).collector
+    fields: dict[str, Any] = {
+        "function": await function_meant(collector, function),
+        "strategy": strategy,
+        "options": options,
+        "service": await service_meant(collector, service) or "*",
+        "stage": stage,
+        "owner": owner_of(ctx),
+        "reason": reason,
+    }
+    if expires_in:
+        fields["expires_in"] = expires_in
+    return await settled(ctx, await collector.post("/api/functions/hijack", fields))
+
+
+HIJACK_DESCRIPTION = (
+    """Change what a function of the running service does, now, in every process, with no restart.
+
+Use it for "Add caching to the process_ocr function for 30 minutes":
+{"function": "process_ocr", "strategy": "cache", "options": {"ttl": "30m"}};
+for "Add logging to all functions but filter out sensitive data":
+{"function": "*", "strategy": "log"} (secrets are always redacted inside the service; further names with "redact");
+to mock, block, retry, time out or limit calls. The same function, strategy and stage replaces what was there.
+Waits until processes have taken it on and returns the hijack with its id, where it is in force, and why not elsewhere.
+In production a person is asked first. undo_change or unhijack_function takes it back.
+Strategies and their options: """
+    + "; ".join(f"{name}({', '.join(options)})" for name, options in STRATEGIES.items())
+    + "."
+)
+
+
+async def settled(ctx: Asked, added: dict[str, Any]) -> CallToolResult:
+    """Answer with a hijack once every process that can has answered, or the patience is over; tell progress."""
+    collector = chat_of(ctx).collector
+    progress = added["progress"]
+    with anyio.move_on_after(PATIENCE):
+        while progress["answered"] + progress["unreachable"] < progress["processes"]:
+            done, all_of_them = progress["answered"], progress["processes"]
+            await ctx.report_progress(done, all_of_them, f"{progress['summary']}, waiting for the others")
+            await anyio.sleep(_EVERY)
+            added = await collector.get(f"/api/hijacks/{added['id']}")
+            progress = added["progress"]
+    waiting = progress["processes"] - progress["answered"] - progress["unreachable"]
+    row = _row(added)
+    lines = [_shown(row)]
+    if waiting > 0:
+        lines.append(f'{waiting} processes have not answered yet; ask list_hijacked_functions {{"query": "{row.id}"}}.')
+    if not progress["processes"]:
+        lines.append("No process that it concerns runs now; it will be in force in those that start.")
+    elif not progress["attached"] and not waiting and row.target != EVERYTHING:
+        lines.append("No process has such a function loaded yet; check the name with discover_functions.")
+    return answer(lines, Hijacked(hijack=row, pending=waiting > 0))
+
+
+def _row(found: dict[str, Any]) -> Row:
+    progress = found["progress"]
+    return Row.model_validate(
+        {
+            **found,
+            "summary": progress["summary"],
+            "functions": progress["functions"][:50],
+            "failures": progress["failures"][:10],
+        }
+    )
+
+
+def _shown(row: Row) -> str:
+    stages = "; ".join(f"{stage}: {shortened(specs, 400)}" for stage, specs in row.stages.items())
+    failed = "".join(
+        f"\n  {one['function']} in process {one['pid']} is {one['state']}: {line(one['reason'])}"
+        for one in row.failures
+    )
+    end = f", until {row.expires_at:.0f}" if row.expires_at else ""
+    return (
+        f"- hijack {row.id} on {row.target} (service {row.service}): {stages}; {row.summary}"
+        f"; by {row.owner or 'nobody'}{end}" + (f", because: {line(row.reason)}" if row.reason else "") + failed
+    )
+
+
+async def list_hijacked_functions(
+    ctx: Asked,
+    query: Annotated[str, Field(description="only hijacks whose id, target or strategy contains this")] = "",
+    cursor: Cursor = "",
+) -> Annotated[CallToolResult, Hijacks]:
+    """List the changes in force: what was changed, by whom, why, until when, and in how many processes it works.
+
+    Use it to see what is hijacked, or to ask again how far a change has come. Example: {"query": "cache"}
+    """
+    found, first = await chat_of(ctx).collector.get("/api/hijacks"), start(cursor)
+    wanted = query.lower()
+    matching = [
+        one for one in found["hijacks"] if wanted in f"{one['id']} {one['target']} {hijack_stages(one)}".lower()
+    ]
+    rows, lines = fitting(map(_row, matching[first:]), _shown)
+    upto = following(first, len(rows), len(matching))
+    head = f"{len(matching)} hijacks in force:" if matching else "No hijack is in force."
+    content = Hijacks(version=found["version"], hijacks=rows, total=len(matching), cursor=upto)
+    return answer([head, *lines, *more(upto)], content)
+
+
+async def _named(ctx: Asked, function: str, strategy: str) -> list[dict[str, Any]]:
+    """Return the hijacks that an id, or a function and maybe a strategy, name.
+
+    Raises:
+        ToolError: when there is none, naming what there is.
+    """
+    collector = chat_of(ctx).collector
+    listed = (await collector.get("/api/hijacks"))["hijacks"]
+    found = [one for one in listed if one["id"] == function.strip()]
+    if not found:
+        asked = function.strip()
+        ends = [one for one in listed if one["target"].replace(":", ".").endswith(f".{asked}")]
+        target = asked if any(one["target"] == asked for one in listed) else ""
+        target = target or (ends[0]["target"] if ends else await function_meant(collector, function))
+        found = [one for one in listed if one["target"] == target]
+    if strategy:
+        found = [one for one in found if strategy in {name for names in hijack_stages(one).values() for name in names}]
+    if found:
+        return found
+    there = ", ".join(sorted({one["target"] for one in listed})[:20]) or "none at all"
+    raise ToolError(f"{function[:200]!r} has no such hijack; there are: {there}")
+
+
+async def approve_unhijack(ctx: Asked, function: str, strategy: str, confirmation: str) -> Approval | Elicit[Approval]:
+    """Ask for :func:`unhijack_function` where somebody must be asked."""
+    consent.refuse_when_read_only(ctx)
+    changes = [
+        Change(
+            f"take back hijack {one['id']} on {one['target']}", {"id": one["id"]}, one["service"], hijack_stages(one)
+        )
+        for one in await _named(ctx, function, strategy)
+    ]
+    return await consent.ask(ctx, changes, confirmation)
+
+
+async def unhijack_function(
+    ctx: Asked,
+    approval: Annotated[ElicitationResult[Approval], Resolve(approve_unhijack)],
+    function: Annotated[str, Field(description="the hijacked function by any of its names, or the id of a hijack")],
+    strategy: Annotated[str, Field(description="only hijacks with this strategy; empty for all of the function")] = "",
+    confirmation: Confirmation = "",
+) -> Annotated[CallToolResult, Released]:
+    """Take hijacks off a function: the very same code as before runs again, in every process.
+
+    Use it for "stop caching process_ocr": {"function": "process_ocr", "strategy": "cache"}
+    """
+    consent.require(approval)
+    gone = []
+    for one in await _named(ctx, function, strategy):
+        await chat_of(ctx).collector.delete(f"/api/hijacks/{one['id']}")
+        gone.append(f"{one['id']} on {one['target']}")
+    return answer([f"took back {', '.join(gone)}"], Released(removed=[one.partition(" ")[0] for one in gone]))

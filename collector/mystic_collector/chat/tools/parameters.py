@@ -1,0 +1,22 @@
+"""Arguments that several tools take, described once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+Cursor = Annotated[str, Field(description="from the previous answer, for the next page; empty for the first")]
+Service = Annotated[
+    str, Field(description='a service by name or part of it, e.g. "OCR" for gnosis-ocr; empty for all services')
+]
+FunctionName = Annotated[
+    str,
+    Field(
+        description='"module:qualname", a dotted path, or a bare name such as "process_ocr" when only one is called so'
+    ),
+]
+Reason = Annotated[str, Field(description="why, in a few words; kept in the audit log", max_length=500)]
+Confirmation = Annotated[
+    str, Field(description="only after a refusal gave one and the user has agreed; empty otherwise", max_length=40)
+]
