@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.wire import HEALTH_PATH, METRICS_PATH, REPORT_PATH, STREAM_PATH, TRACES_PATH
+from mystic_agent.contract.wire import HEALTH_PATH, LOGS_PATH, METRICS_PATH, REPORT_PATH, STREAM_PATH, TRACES_PATH
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -51,6 +51,7 @@ def build_app(settings: Settings) -> Starlette:
             Route(HEALTH_PATH, status.health),
             Route(TRACES_PATH, ingest.traces, methods=["POST"]),
             Route(METRICS_PATH, ingest.metrics, methods=["POST"]),
+            Route(LOGS_PATH, ingest.logs, methods=["POST"]),
             Route(STREAM_PATH, parts.streams.endpoint),
             Route(REPORT_PATH, hijacks.report, methods=["POST"]),
             Route("/api/status", status.status),
@@ -59,9 +60,9 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/functions/hijack", functions.hijack, methods=["POST"]),
             Route("/api/functions/unhijack", functions.unhijack, methods=["POST"]),
             Route("/api/functions/inspect", functions.inspect_function, methods=["POST"]),
-            Route("/api/metrics", metrics.metrics),
             Route("/api/discovered", discovery.discovered),
             Route("/api/resolve", discovery.resolve),
+            Route("/api/metrics", metrics.metrics),
             Route("/api/metrics/{function:path}", metrics.one_metric),
             Route("/api/points", metrics.points),
             Route("/api/hijacked", hijacks.hijacked),
@@ -75,19 +76,19 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/cache/{function}/{key:path}", cache.one_entry),
             Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
             Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),
-            Route("/api/traces", traces.traces),
             Route("/api/logs", logs.logs, methods=["POST"]),
+            Route("/api/traces", traces.traces),
             Route("/api/traces/{id}", traces.one_trace),
             Route("/openapi.json", openapi.endpoint),
-        ],
             Route(CHAT_PATH, chat),
+        ],
         middleware=[Middleware(Gate, settings=settings), Middleware(Intake)],
         exception_handlers={Invalid: invalid, HTTPException: http_error, StoreError: unavailable, Exception: crashed},
         lifespan=_lifespan(parts, chat, release),
     )
     app.state.parts = parts
-    return app
     app.state.chat = chat
+    return app
 
 
 def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
@@ -150,7 +151,7 @@ def _lifespan(
             try:
                 yield
             finally:
-                await asyncio.to_thread(parts.writer.stop)
                 await chat.stop()
+                await asyncio.to_thread(parts.writer.stop)
 
     return lifespan

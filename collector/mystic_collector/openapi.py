@@ -167,6 +167,7 @@ OPERATIONS = (
     Operation("get", "/health", "Is it there; asks for no key", _fields(status=_TEXT, version=_TEXT), keyed=False),
     Operation("post", "/v1/traces", "OTLP spans, gzip allowed", _OBJECT, body=_OBJECT, media=_OTLP),
     Operation("post", "/v1/metrics", "OTLP metrics, gzip allowed", _OBJECT, body=_OBJECT, media=_OTLP),
+    Operation("post", "/v1/logs", "OTLP logs and events, gzip allowed", _OBJECT, body=_OBJECT, media=_OTLP),
     Operation(
         "get",
         "/agent/v1/hijacks",
@@ -227,7 +228,6 @@ OPERATIONS = (
         body={**_fields(function=_TEXT), "required": ["function"]},
     ),
     Operation(
-    Operation(
         "get",
         "/api/discovered",
         "Functions that run or stand in the project's source",
@@ -235,6 +235,7 @@ OPERATIONS = (
         {"q": _TEXT, "service": _TEXT, **_PAGE},
     ),
     Operation("get", "/api/resolve", "The function that a name means", _fields(function=_TEXT), {"name": _TEXT}),
+    Operation(
         "get",
         "/api/metrics",
         "What every function costs; seconds",
@@ -275,7 +276,6 @@ OPERATIONS = (
         {"limit": _WHOLE},
     ),
     Operation(
-    Operation(
         "post",
         "/api/logs",
         "Log records, newest first; with after those that arrived since, in that order",
@@ -300,6 +300,7 @@ OPERATIONS = (
             after=_WHOLE,
         ),
     ),
+    Operation(
         "get",
         "/api/traces",
         "Newest traces with a matching span; min_duration in seconds",

@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from mystic_agent.contract import wire
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AggregationTemporality,
     ExponentialHistogram,
@@ -130,4 +132,33 @@ def traces(*spans: Span, service: str = "shop", instance: str = "i1") -> ExportT
     group = message.resource_spans.add()
     group.resource.attributes.extend(resource(service, instance))
     group.scope_spans.add().spans.extend(spans)
+    return message
+
+
+def log(
+    body: str = "",
+    *,
+    event: str = "",
+    function: str = "",
+    time: int = START,
+    severity: int = 9,
+    trace: bytes = b"",
+    **more: str,
+) -> LogRecord:
+    """A log record; with a function as our agents send it."""
+    found = LogRecord(time_unix_nano=time, severity_number=severity, event_name=event, trace_id=trace)
+    if body:
+        found.body.string_value = body
+    if trace:
+        found.span_id = secrets.token_bytes(8)
+    texts = {wire.FUNCTION: function} if function else {}
+    found.attributes.extend(attributes(**texts, **more))
+    return found
+
+
+def logs(*records: LogRecord, service: str = "shop", instance: str = "i1") -> ExportLogsServiceRequest:
+    message = ExportLogsServiceRequest()
+    group = message.resource_logs.add()
+    group.resource.attributes.extend(resource(service, instance))
+    group.scope_logs.add().log_records.extend(records)
     return message

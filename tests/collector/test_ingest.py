@@ -27,7 +27,7 @@ from .conftest import Running, raw
 from .messages import DELTA, duration, metrics, span, traces
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
-PATHS = ("/v1/traces", "/v1/metrics")
+PATHS = ("/v1/traces", "/v1/metrics", "/v1/logs")
 
 
 def test_what_an_agent_sends_is_counted_exactly(collector: Running) -> None:

@@ -1,4 +1,4 @@
-"""``POST /v1/traces`` and ``POST /v1/metrics``, as the OTLP/HTTP specification has them."""
+"""``POST /v1/traces``, ``/v1/metrics`` and ``/v1/logs``, as the OTLP/HTTP specification has them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import orjson
 from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -22,6 +23,7 @@ from starlette.responses import Response
 from mystic_collector.ingest.body import inflate, read_body
 from mystic_collector.ingest.writer import Writer
 from mystic_collector.otlp.json_form import read_json
+from mystic_collector.otlp.logs import decode_logs, read_logs
 from mystic_collector.otlp.points import decode_points, read_points
 from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.otlp.spans import Decoded, decode_spans, read_spans
@@ -35,7 +37,7 @@ _CODES = {400: 3, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
 
 
 class Ingest:
-    """The two endpoints over one writer.
+    """The endpoints over one writer.
 
     Args:
         settings: limits in bytes and seconds.
@@ -54,6 +56,10 @@ class Ingest:
     async def metrics(self, request: Request) -> Response:
         """Take metric points."""
         return await self._serve(request, self._decode_metrics, _metrics_reply)
+
+    async def logs(self, request: Request) -> Response:
+        """Take log records, events among them."""
+        return await self._serve(request, self._decode_logs, _logs_reply)
 
     async def _serve(
         self,
@@ -91,6 +97,20 @@ class Ingest:
         if kind == JSON:
             return read_points(read_json(body, ExportMetricsServiceRequest()))
         return decode_points(body)
+
+    def _decode_logs(self, body: bytes, encoding: str, kind: str) -> Decoded:
+        body = inflate(body, encoding, self._settings.max_inflated_bytes)
+        if kind == JSON:
+            return read_logs(read_json(body, ExportLogsServiceRequest()))
+        return decode_logs(body)
+
+
+def _logs_reply(rejected: int, why: str) -> Message:
+    reply = ExportLogsServiceResponse()
+    if rejected:
+        reply.partial_success.rejected_log_records = rejected
+        reply.partial_success.error_message = why
+    return reply
 
 
 def _traces_reply(rejected: int, why: str) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from mystic_collector.store.log_records import LogPage, LogQuery
 from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Sizes, SpanQuery, StoredSpan
 
 
@@ -42,6 +43,9 @@ class Store(Protocol):
 
     def points(self, metric: str = "", service: str = "", limit: int = 100) -> list[dict[str, Any]]:
         """Return the newest points of other metrics."""
+
+    def logs(self, query: LogQuery) -> LogPage:
+        """Return one page of log records, newest first unless ``query.after`` asks for the order of arrival."""
 
     def sizes(self) -> Sizes:
         """Return how full it is."""

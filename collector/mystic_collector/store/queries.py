@@ -117,12 +117,13 @@ def points(connection: sqlite3.Connection, metric: str, service: str, limit: int
 
 
 def sizes(connection: sqlite3.Connection) -> Sizes:
-    """Return how full the file is. The number of points is estimated from their numbering."""
+    """Return how full the file is. Points and logs are estimated from their numbering."""
     [spans_kept] = connection.execute("select coalesce(sum(count), 0) from segments").fetchone()
     [points_kept] = connection.execute("select coalesce(max(id) - min(id) + 1, 0) from points").fetchone()
+    [logs_kept] = connection.execute("select coalesce(max(id) - min(id) + 1, 0) from logs").fetchone()
     [functions_kept] = connection.execute("select count(*) from functions").fetchone()
     overflowing = connection.execute("select 1 from functions where name = ?", (OVERFLOW,)).fetchone() is not None
-    return Sizes(spans_kept, points_kept, functions_kept, overflowing, used_bytes(connection))
+    return Sizes(spans_kept, points_kept, functions_kept, overflowing, used_bytes(connection), logs_kept)
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:

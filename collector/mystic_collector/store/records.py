@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from mystic_collector.store.log_records import LogRow
+
 OVERFLOW = "(other)"
 """The name under which functions are kept once the bound on distinct names is reached."""
 
@@ -13,6 +15,7 @@ ERRORS, UNTIMED = "", "untimed"
 """Decisions, without a strategy, under which calls that failed and calls that were not timed are counted."""
 
 _POINT_WEIGHT = 500
+_LOG_WEIGHT = 800
 
 LARGEST = 2**63 - 1
 """The largest integer a store keeps; OTLP's unsigned numbers beyond it are refused."""
@@ -156,18 +159,21 @@ class Incoming:
     counts: Sequence[CountPoint] = ()
     facts: Sequence[Fact] = ()
     points: Sequence[Point] = ()
+    logs: Sequence[LogRow] = ()
 
     @property
     def items(self) -> int:
-        """How many spans and points this holds."""
+        """How many spans, points and log records this holds."""
         points = len(self.functions) + len(self.counts) + len(self.facts) + len(self.points)
-        return points + (self.spans.size if self.spans else 0)
+        return points + (self.spans.size if self.spans else 0) + len(self.logs)
 
     @property
     def weight(self) -> int:
         """About how many bytes of memory this takes."""
-        points = self.items - (self.spans.size if self.spans else 0)
-        return points * _POINT_WEIGHT + (len(self.spans.body) + 100 * len(self.spans.traces) if self.spans else 0)
+        points = self.items - (self.spans.size if self.spans else 0) - len(self.logs)
+        logs = sum(_LOG_WEIGHT + len(one.body) + len(one.attributes) for one in self.logs)
+        spans = len(self.spans.body) + 100 * len(self.spans.traces) if self.spans else 0
+        return points * _POINT_WEIGHT + spans + logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +256,7 @@ class Sizes:
     functions: int
     overflowing: bool
     bytes: int
+    logs: int = 0
 
 
 Detail = Mapping[str, Any]

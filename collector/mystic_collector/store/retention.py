@@ -16,6 +16,7 @@ _YOUNG = 3600
 _MOST_ROWS = 50_000
 _MOST_SEGMENTS = 500
 _PAST = "(past)"
+_ROWS = ("points", "logs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +28,37 @@ class Limits:
 
 
 def drop_old(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
-    """Remove spans, points and history older than the limit, oldest first, a bounded number at a time."""
+    """Remove spans, log records, points and history older than the limit, oldest first, a bounded number at a time."""
     before = int(now - limits.max_age)
     removed = segments.drop(connection, "received < ?", before, _MOST_SEGMENTS)
-    # The oldest row decides without a scan: rows are numbered as they arrive.
-    oldest = connection.execute("select received from points order by id limit 1").fetchone()
-    if oldest and oldest[0] < before:
-        sql = "delete from points where id in (select id from points where received < ? order by id limit ?)"
-        removed += connection.execute(sql, (before, _MOST_ROWS)).rowcount
+    removed += sum(_drop_old_rows(connection, table, before) for table in _ROWS)
     removed += connection.execute("delete from intervals where at + width < ?", (before,)).rowcount
     return removed
 
 
+def _drop_old_rows(connection: sqlite3.Connection, table: str, before: int) -> int:
+    # The oldest row decides without a scan: rows are numbered as they arrive.
+    oldest = connection.execute(f"select received from {table} order by id limit 1").fetchone()  # noqa: S608 - ours
+    if not oldest or oldest[0] >= before:
+        return 0
+    inner = f"select id from {table} where received < ? order by id limit ?"  # noqa: S608 - our own name
+    sql = f"delete from {table} where id in ({inner})"  # noqa: S608 - our own name
+    return connection.execute(sql, (before, _MOST_ROWS)).rowcount
+
+
 def drop_excess(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
-    """Remove about the oldest tenth of spans and points while too many bytes are in use."""
+    """Remove about the oldest tenth of spans, log records and points while too many bytes are in use."""
     if used_bytes(connection) <= limits.max_bytes:
         return 0
     removed = 0
     low, high = connection.execute("select min(id), max(id) from segments").fetchone()
     if low is not None:
         removed += segments.drop(connection, "id <= ?", low + (high - low) // 10, _MOST_SEGMENTS)
-    low, high = connection.execute("select min(id), max(id) from points").fetchone()
-    if low is not None:
-        upto = low + min(_MOST_ROWS, (high - low) // 10)
-        removed += connection.execute("delete from points where id <= ?", (upto,)).rowcount
+    for table in _ROWS:
+        low, high = connection.execute(f"select min(id), max(id) from {table}").fetchone()  # noqa: S608 - our own name
+        if low is not None:
+            upto = low + min(_MOST_ROWS, (high - low) // 10)
+            removed += connection.execute(f"delete from {table} where id <= ?", (upto,)).rowcount  # noqa: S608
     return removed
 
 

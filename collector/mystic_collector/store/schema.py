@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from mystic_collector.store import logs
+
 VERSION = 1
 
 TABLES = """
@@ -58,4 +60,5 @@ def prepare(connection: sqlite3.Connection) -> None:
     if found > VERSION:
         raise ValueError(f"its schema has version {found}, this collector knows {VERSION}; use a newer collector")
     connection.executescript(TABLES)
+    connection.executescript(logs.TABLES)
     connection.execute(f"pragma user_version = {VERSION}")

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mystic_collector.store import buckets, queries, retention, segments
+from mystic_collector.store import buckets, logs, queries, retention, segments
 from mystic_collector.store.figures import Figures
+from mystic_collector.store.log_records import LogPage, LogQuery
 from mystic_collector.store.names import Names
 from mystic_collector.store.protocol import StoreError
 from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Sizes, SpanQuery, StoredSpan
@@ -84,6 +85,8 @@ class SqliteStore:
         execute = self._writing.executemany
         if incoming.spans:
             segments.keep(self._writing, self._names, number, incoming.spans, at)
+        if incoming.logs:
+            logs.keep(self._writing, self._names, number, incoming.logs, at)
         if incoming.points:
             execute(_KEEP_POINT, [(at, number, *point) for point in incoming.points])
         if incoming.facts:
@@ -123,6 +126,11 @@ class SqliteStore:
         """Return the newest points of other metrics."""
         with self._reading() as connection:
             return queries.points(connection, metric, service, limit)
+
+    def logs(self, query: LogQuery) -> LogPage:
+        """Return one page of log records."""
+        with self._reading() as connection:
+            return logs.find(connection, query)
 
     def sizes(self) -> Sizes:
         """Return how full it is."""
