@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import socket
 
 from mystic_agent.contract.wire import API_KEY_HEADER, HEALTH_PATH
 from starlette.datastructures import Headers
@@ -30,7 +31,8 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._hosts = frozenset((*LOCAL, settings.host.lower(), *settings.allowed_hosts))
+        # Nobody else's page can be served under this machine's own name: containers and pods are reached by it.
+        self._hosts = frozenset((*LOCAL, socket.gethostname().lower(), settings.host.lower(), *settings.allowed_hosts))
         self._origins = frozenset(settings.allowed_origins)
         self._key = settings.api_key.encode()
 
@@ -38,7 +40,8 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self.judge(scope["path"], scope.get("scheme", "http"), Headers(scope=scope))
+        here = (scope.get("server") or ("", 0))[0]
+        refused = self.judge(scope["path"], scope.get("scheme", "http"), Headers(scope=scope), here)
         if refused is None:
             await self._app(scope, receive, send)
             return
@@ -46,10 +49,16 @@ class Gate:
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         await refusal(status, message, remedy, headers)(scope, receive, send)
 
-    def judge(self, path: str, scheme: str, headers: Headers) -> tuple[int, str, str] | None:
-        """Return (status, message, remedy) of a refusal, or None when the request may pass."""
+    def judge(self, path: str, scheme: str, headers: Headers, here: str = "") -> tuple[int, str, str] | None:
+        """Return (status, message, remedy) of a refusal, or None when the request may pass.
+
+        Args:
+            here: the address of ours that the connection came to. Its being named as the Host is no rebinding, which
+                takes a name; a kubelet's probes name a pod so.
+        """
         host = headers.get("host", "")
-        if "*" not in self._hosts and _name_of(host) not in self._hosts:
+        name = _name_of(host)
+        if "*" not in self._hosts and name not in self._hosts and (not name or name != here.lower()):
             return 421, f"unknown Host {host[:100]!r}", "use localhost, or list the name in MYSTIC_ALLOWED_HOSTS"
         origin = headers.get("origin")
         if origin is not None and origin not in self._origins and origin.lower() != f"{scheme}://{host.lower()}":

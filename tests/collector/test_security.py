@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -52,6 +53,16 @@ def test_a_rebound_host_is_misdirected_also_when_all_addresses_are_bound(
     open_to_all: Running, host: str, status: int
 ) -> None:
     assert ask(open_to_all, f"Host: {host}") == status
+
+
+def test_the_names_and_addresses_the_machine_itself_goes_by_are_no_rebinding(open_to_all: Running) -> None:
+    assert ask(open_to_all, f"Host: {socket.gethostname()}:8899") == 200
+    port = open_to_all.server.address[1]
+    for own in ("127.0.0.2", "127.8.8.8"):
+        with socket.create_connection((own, port), timeout=10) as connection:
+            connection.sendall(f"GET /health HTTP/1.1\r\nHost: {own}:{port}\r\nConnection: close\r\n\r\n".encode())
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        assert ask(open_to_all, f"Host: {own}", path="/health") == 421, "it came to another address"
 
 
 @pytest.mark.parametrize("path", ["/health", "/v1/traces", "/api/hijacks", "/agent/v1/hijacks", "/openapi.json", "/no"])
