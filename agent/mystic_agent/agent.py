@@ -98,6 +98,7 @@ class Agent:
         main = sys.modules.get("__main__")
         if main is not None and self.scope.wants_loaded("__main__", main):
             guard.run("arrive", self.attachments.arrive, 0, main)
+        guard.run("take_off", self.attachments.take_off, None)
         guard.run("governor", self.governor.tick, [])
         meters = [a.meter for a in list(self.attachments.by_name.values())]
         readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]

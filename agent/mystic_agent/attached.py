@@ -46,7 +46,27 @@ class Attached:
         self.why = ""
         self.references: tuple[str, ...] = ()
         self.keep: dict[Any, Any] = {}
+        self.notes: dict[tuple[str, str], str] = {}  # (hijack, strategy) → what people should see
+        self.gave_up: dict[str, tuple[object, str]] = {}  # hijack → (its strategies as they were, why)
         self.marks = Marks(meter)
+
+    def fallen(self, chosen: Plan) -> dict[str, str]:
+        """Return hijack → reason for those of a plan that were given up here, and have not been changed since."""
+        return {
+            hijack: why
+            for hijack, (strategies, why) in self.gave_up.items()
+            if hijack in chosen.hijacks and chosen.of((hijack,)).strategies == strategies
+        }
+
+    def forget(self) -> None:
+        """Forget what became of hijacks that are gone."""
+        self.notes.clear()
+        self.gave_up.clear()
+
+    def noted(self, chosen: Plan) -> tuple[str, ...]:
+        """Return what the strategies of a plan want people to see."""
+        there = {(owner, spec.name) for spec, owner in zip(chosen.strategies, chosen.owners, strict=True)}
+        return tuple(f"{of[1]}: {text}" for of, text in sorted(self.notes.items()) if of in there)
 
     def refusals(self) -> list[FunctionReport]:
         """Return what the collector is told of the hijacks that others are in force without."""
@@ -68,6 +88,7 @@ class Attached:
             line=code.co_firstlineno if code is not None else 0,
             strategies=("observe", *(spec.name for spec in chosen.strategies)) if self.state == "attached" else (),
             hijacks=chosen.hijacks,
+            notes=self.noted(chosen),
             references=self.references,
             marks=self.marks.all(),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import sys
+from collections import deque
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 
@@ -65,6 +66,7 @@ class Attachments:
         self.hijacks: tuple[Hijack, ...] = ()
         self.rejected: tuple[tuple[str, str], ...] = ()
         self.version = -1  # of the registry, that the hijacks are of
+        self._failing: deque[tuple[Attached, str, object, str]] = deque()  # (function, hijack, its strategies, why)
         self.revision = 0  # grows with every change that a report would show
         self._lock = _thread.RLock()
 
@@ -207,9 +209,11 @@ class Attachments:
 
     def _admitted(self, attached: Attached, chosen: Plan | None) -> tuple[Plan | None, dict[str, str]]:
         """Return the plan without the hijacks that this function cannot have, and why; a single one is judged later."""
-        refused: dict[str, str] = {}
+        if chosen is None:
+            attached.forget()
         if chosen is None or len(chosen.hijacks) < 2:
-            return chosen, refused
+            return chosen, {}
+        refused = attached.fallen(chosen)
         for identity in chosen.hijacks:
             try:
                 for swap in attached.swaps:
@@ -230,7 +234,22 @@ class Attachments:
             attached.keep,
             self.allowed,
             Events(attached.name, self.events),
+            give_up=lambda hijack, strategies, why: self._failing.append((attached, hijack, strategies, why)),
+            note=lambda hijack, strategy, text: self._note(attached, hijack, strategy, text),
         )
+
+    def _note(self, attached: Attached, hijack: str, strategy: str, text: str) -> None:
+        """Keep what a strategy wants people to see; on any thread, and without a lock."""
+        attached.notes[hijack, strategy] = text
+        self.revision += 1
+
+    def take_off(self) -> None:
+        """Take off what has failed since the last time; its function runs as it would without that hijack."""
+        while self._failing:
+            attached, hijack, strategies, why = self._failing.popleft()
+            with self._lock:
+                attached.gave_up[hijack] = (strategies, why)
+                self._settle(attached)
 
     def _idle(self, attached: Attached) -> tuple[str, str]:
         if attached.governed:
@@ -240,6 +259,8 @@ class Attachments:
         return "released", ""
 
     def _install(self, attached: Attached, chosen: Plan) -> None:
+        for why in attached.fallen(chosen).values():
+            raise Refused(why)
         counting = attached.level == COUNT and not chosen.strategies
         state = "counting" if counting else "attached"
         if attached.state == state and attached.plan is not None and attached.plan.strategies == chosen.strategies:
@@ -312,6 +333,7 @@ class Attachments:
         """Start from zero figures and new locks, as a forked child does; hooks stay in force."""
         self._lock = _thread.RLock()
         self.events.reset()
+        self._failing.clear()
         for attached in self.by_name.values():
             attached.meter.reset()
             attached.marks.reset()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 FAULTS = (Exception,)
@@ -61,3 +62,50 @@ class Guard:
 
 
 guard = Guard()
+
+
+class Ward:
+    """The guard over one strategy of one hijack: one that keeps failing is given up, once.
+
+    MOST failures within SECONDS are too many. A strategy fails seldom or always; the bound is far above what a moment
+    without memory or a race would cause, and is reached by a function in use within seconds.
+
+    Args:
+        over: takes the reason, on the thread of the call; must neither block nor fail.
+        clock: seconds, monotonic.
+    """
+
+    MOST, SECONDS = 10, 60.0
+    __slots__ = ("_clock", "_failed", "_given_up", "_over")
+
+    def __init__(self, over: Callable[[str], None], clock: Callable[[], float] = monotonic) -> None:
+        self._over = over
+        self._clock = clock
+        self._failed: deque[float] = deque(maxlen=self.MOST)
+        self._given_up = False
+
+    def run(self, where: str, work: Callable[P, R], fallback: R, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return ``work(*args, **kwargs)``, or ``fallback`` after a failure that is noted under ``where``."""
+        try:
+            return work(*args, **kwargs)
+        except FAULTS as error:
+            self.note(where, error)
+            return fallback
+
+    def note(self, where: str, error: BaseException) -> None:
+        """Remember one failure; give up at one too many."""
+        guard.note(where, error)
+        now, failed = self._clock(), self._failed
+        failed.append(now)
+        if len(failed) == self.MOST and now - failed[0] <= self.SECONDS:
+            self.give_up(f"failed {self.MOST} times within {self.SECONDS:g} s, last by {type(error).__name__}")
+
+    def give_up(self, reason: str) -> None:
+        """Say, unless it is said already, that the strategy is of no further use here."""
+        if not self._given_up:
+            self._given_up = True
+            self._over(reason)
+
+
+UNWATCHED = Ward(lambda reason: None)
+"""For a strategy that no hijack has asked for."""

@@ -100,12 +100,13 @@ def compose(
     specs = plan.strategies
     front: Cached | None = None
     for position in range(len(specs) - 1, -1, -1):
-        spec = specs[position]
+        spec, owner = specs[position], plan.owners[position]
+        mine = subject.under(owner, plan.of((owner,)).strategies, spec.name)
         if position == 0 and spec.name == "cache":
-            front = Cached(subject, spec.options)
+            front = Cached(mine, spec.options)
             following = _marked(stage(front, following))
         else:
-            following = _marked(_strategy(spec.name).make(subject, spec.options, following))
+            following = _marked(_strategy(spec.name).make(mine, spec.options, following))
     body = (COUNT if counting and not specs else OBSERVE)[subject.kind]
     constants: dict[str, Any] = {
         **observing(subject.meter, subject.tracer),

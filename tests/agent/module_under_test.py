@@ -41,3 +41,13 @@ def application(folder: Path, source: str, traces: float = 0.0) -> Iterator[tupl
 def hijack(target: str, *strategies: object, identity: str = "h1") -> Hijack:
     """Return a hijack of ``target`` for every stage."""
     return parse_hijack({"id": identity, "target": target, "stages": {"*": list(strategies)}})
+
+
+def offer(folder: Path, name: str, source: str, **offered: str) -> None:
+    """Write a module and the mark of an installed package that offers ``name-key`` → class as custom strategies."""
+    (folder / f"{name}_custom.py").write_text(textwrap.dedent(source))
+    mark = folder / f"{name}-1.dist-info"
+    mark.mkdir()
+    (mark / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    lines = [f"{name}-{key} = {name}_custom:{found}" for key, found in offered.items()]
+    (mark / "entry_points.txt").write_text("\n".join(["[mystic.strategies]", *lines]))

@@ -29,7 +29,7 @@ def hooked(function: Any, tracer: Tracer, *, counting: bool = False, cached: boo
     specs: tuple[StrategySpec, ...] = (parse_strategy({"cache": {"ttl": "1h"}}, "cache"),) if cached else ()
     meter = Meter(f"measured:{function.__qualname__}", tracer)
     subject = Subject(meter.function, swap.original, swap.code, kind_of(swap.code), meter, tracer, {})
-    template, constants = compose(Plan((), specs), subject, counting=counting, agent=set())
+    template, constants = compose(Plan((), specs, ("",) * len(specs)), subject, counting=counting, agent=set())
     swap.install(template, constants)
     return function
 

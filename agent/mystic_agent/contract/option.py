@@ -26,6 +26,7 @@ DEEPEST = 32
 MOST_NAMES = 50
 MOST_STEPS = 1000
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%")
 
 
@@ -176,6 +177,21 @@ def data(value: object, field: str) -> Any:
     """Read a JSON value of bounded size."""
     _measure(value, field)
     return value
+
+
+def fields(value: object, field: str) -> dict[str, Any]:
+    """Read a JSON object of bounded size."""
+    if not isinstance(value, Mapping):
+        raise Invalid(field, value, 'give an object, such as {"limit": 3}')
+    _measure(value, field)
+    return dict(value)
+
+
+def name(value: object, field: str) -> str:
+    """Read the name that something goes by; empty for none."""
+    if isinstance(value, str) and (value == "" or _NAME.fullmatch(value)):
+        return value
+    raise Invalid(field, value, "give a name of at most 64 letters, digits, dots, - and _")
 
 
 def optional(read: Reader) -> Reader:

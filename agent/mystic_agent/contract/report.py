@@ -31,6 +31,7 @@ class FunctionReport:
         strategies: names in force, outermost first.
         hijacks: ids in force.
         references: references that a swap cannot reach (only for native callables).
+        notes: how far its strategies have come, for people.
         marks: where in its figures the hijacks in force changed, oldest first.
     """
 
@@ -43,6 +44,7 @@ class FunctionReport:
     strategies: tuple[str, ...] = ()
     hijacks: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     marks: tuple[Mark, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -140,6 +142,7 @@ def _parse_function(value: object, field: str) -> FunctionReport:
         strategies=_texts(value.get("strategies", []), f"{field}.strategies"),
         hijacks=_texts(value.get("hijacks", []), f"{field}.hijacks"),
         references=_texts(value.get("references", []), f"{field}.references"),
+        notes=_texts(value.get("notes", []), f"{field}.notes"),
         marks=parse_marks(value.get("marks", []), f"{field}.marks"),
     )
 

@@ -143,6 +143,10 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         "exception": Option(_raises, "RuntimeError", "what calls raise while it is open"),
         "message": _MESSAGE,
     },
+    "custom": {
+        "name": Option(option.name, "", "of the strategy, in the entry point group mystic.strategies"),
+        "options": Option(option.fields, {}, "what the strategy itself is told, as a JSON object"),
+    },
     "redirect": {"to": _TO},
     "ab": {
         "to": _TO,
@@ -183,6 +187,7 @@ def _needs(*names: str) -> Callable[[Mapping[str, Any], str], None]:
 
 CHECKS: dict[str, Callable[[Mapping[str, Any], str], None]] = {
     "ab": _needs("to"),
+    "custom": _needs("name"),
     "fault": _some_fault,
     "mock": _one_outcome,
     "redirect": _needs("to"),

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple, Protocol, cast
 
+from mystic_agent.guard import UNWATCHED, Ward
 from mystic_agent.observe.events import NOWHERE, Events
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.trace import Tracer
@@ -32,6 +33,10 @@ Stage = Callable[..., Any]
 
 def _nothing(module: str) -> bool:
     return False
+
+
+def _untold(*what: object) -> None:
+    return
 
 
 class Subject(NamedTuple):
@@ -47,6 +52,10 @@ class Subject(NamedTuple):
         keep: state that outlives a re-attach of the same strategy, by strategy name and options.
         allowed: true of the modules whose code a hijack may name.
         events: where it tells what happened on single calls: ``events.put(name, body, **attributes)``, redacted.
+        hijack: id of the hijack that asks for the strategy.
+        guard: where the strategy's own failures end; one that keeps failing is given up.
+        give_up: takes (hijack, its strategies, reason); that hijack is soon taken off this function.
+        note: takes (hijack, strategy, text); the text is reported with the function, for people.
     """
 
     name: str
@@ -58,6 +67,17 @@ class Subject(NamedTuple):
     keep: dict[Any, Any]
     allowed: Callable[[str], bool] = _nothing
     events: Events = NOWHERE
+    hijack: str = ""
+    guard: Ward = UNWATCHED
+    give_up: Callable[[str, object, str], None] = _untold
+    note: Callable[[str, str, str], None] = _untold
+
+    def under(self, hijack: str, strategies: object, name: str) -> Subject:
+        """Return the subject as the strategy ``name`` of a hijack gets it."""
+        give_up = self.give_up
+        return self._replace(
+            hijack=hijack, guard=Ward(lambda why: give_up(hijack, strategies, f"{name} was taken off: it {why}"))
+        )
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -91,6 +111,7 @@ NAMES = (
     "block",
     "cache",
     "circuit_breaker",
+    "custom",
     "fault",
     "log",
     "mock",

@@ -13,12 +13,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
-from mystic_agent.guard import FAULTS, guard
+from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.named import held
 from mystic_agent.strategies.signature import arrangement, difference
 
 Choice = Callable[[tuple[Any, ...]], tuple[bool, Decision]]
@@ -52,7 +53,7 @@ class Alternative:
             try:
                 import_module(self._module)
             except FAULTS as error:
-                guard.note("alternative", error)
+                self._subject.guard.note("alternative", error)
                 self.problem = f"{self._module} cannot be imported: {type(error).__name__}"
             else:
                 self.problem = self._look() or ("" if self._function else f"{self.name} is not there")
@@ -67,13 +68,11 @@ class Alternative:
                 f"{self._module} is not among the modules whose code hijacks may name: "
                 f"the application's own, or those that MYSTIC_ALLOW lists"
             )
-        holder: Any = sys.modules.get(self._module)
-        if holder is None:
+        if sys.modules.get(self._module) is None:
             return ""
-        for part in self._path.split("."):
-            holder = vars(holder).get(part) if isinstance(holder, (ModuleType, type)) else None
-            if isinstance(holder, (staticmethod, classmethod)):
-                holder = holder.__func__
+        holder = held(self._module, self._path)
+        if isinstance(holder, (staticmethod, classmethod)):
+            holder = holder.__func__
         if type(holder) is not FunctionType:
             return f"{self.name} is no Python function"
         wrong = difference(self._subject.code, holder)
@@ -93,12 +92,12 @@ def refuse(subject: Subject, strategy: str, name: str) -> str:
 
 def route(subject: Subject, strategy: str, name: str, choose: Choice, following: Stage) -> Stage:
     """Return a stage that sends the calls which ``choose`` says to the other implementation."""
-    alternative = Alternative(subject, name)
+    alternative, guard = Alternative(subject, name), subject.guard
     inner = Decision(subject, strategy, "passed", "called by the other implementation")
 
     def enter(values: tuple[Any, ...]) -> tuple[FunctionType, tuple[Any, ...], dict[str, Any]] | None:
         """Return what to call, and how; None for the original."""
-        if _crossing(subject):
+        if inside(subject):
             inner()
             return None
         there, decided = choose(values)
@@ -117,7 +116,7 @@ def route(subject: Subject, strategy: str, name: str, choose: Choice, following:
         call = guard.run(strategy, enter, None, values)
         if call is None:
             return await following(*values)
-        crossing = _Crossing(subject)
+        crossing = Crossing(subject)
         try:
             return await call[0](*call[1], **call[2])
         finally:
@@ -127,7 +126,7 @@ def route(subject: Subject, strategy: str, name: str, choose: Choice, following:
         call = guard.run(strategy, enter, None, values)
         if call is None:
             return following(*values)
-        crossing = _Crossing(subject)
+        crossing = Crossing(subject)
         try:
             return call[0](*call[1], **call[2])
         finally:
@@ -136,7 +135,7 @@ def route(subject: Subject, strategy: str, name: str, choose: Choice, following:
     return routed_async if subject.kind == "coroutine" else routed
 
 
-class _Crossing:
+class Crossing:
     """A call of another implementation that is under way in this context.
 
     Tasks that it starts copy the context and may outlive it, so that the end is marked on the object itself.
@@ -147,7 +146,7 @@ class _Crossing:
     def __init__(self, subject: Subject) -> None:
         self.of, self.open = subject.meter, True
         self.before = _inside.get()
-        self.token: Token[_Crossing | None] = _inside.set(self)
+        self.token: Token[Crossing | None] = _inside.set(self)
 
     def end(self) -> None:
         """Take it back."""
@@ -158,13 +157,14 @@ class _Crossing:
             return
 
 
-_inside: ContextVar[_Crossing | None] = ContextVar("mystic_crossing", default=None)
+_inside: ContextVar[Crossing | None] = ContextVar("mystic_crossing", default=None)
 
 
-def _crossing(subject: Subject) -> bool:
-    crossing = _inside.get()
-    while crossing is not None:
-        if crossing.of is subject.meter and crossing.open:
+def inside(subject: Subject) -> bool:
+    """True while another implementation of ``subject`` runs in this context."""
+    one = _inside.get()
+    while one is not None:
+        if one.of is subject.meter and one.open:
             return True
-        crossing = crossing.before
+        one = one.before
     return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mystic_agent.guard import guard
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.answer import Value, raised, returned
 from mystic_agent.strategies.decision import Decision
@@ -23,7 +22,7 @@ def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
 
 def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
     """Return a stage that calls nothing, unless it fails itself."""
-    kind, fails = subject.kind, not _returns(options)
+    kind, fails, guard = subject.kind, not _returns(options), subject.guard
     outcome = _error(subject, options) if fails else Value(options["value"])
     decided = Decision(subject, "block", "raised" if fails else "returned")
 

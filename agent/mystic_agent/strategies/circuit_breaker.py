@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from time import monotonic_ns
 from typing import Any
 
-from mystic_agent.guard import FAULTS, guard
+from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.breaker import CLOSED, FAILED, HALF_OPEN, NEITHER, OPEN, SUCCEEDED, Breaker, Limits
 from mystic_agent.strategies.decision import Decision
 from mystic_agent.strategies.kept import kept
-from mystic_agent.strategies.raised import Kinds, Raised
+from mystic_agent.strategies.raised import Kinds, Raised, asked_for
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
@@ -35,7 +35,7 @@ def make(
     Args:
         clock: nanoseconds, monotonic.
     """
-    fuse = _Fuse(subject, options, clock)
+    fuse, guard = _Fuse(subject, options, clock), subject.guard
 
     async def broken_async(*values: Any) -> Any:
         epoch = guard.run("circuit_breaker", fuse.ask, None)
@@ -114,4 +114,4 @@ class _Fuse:
 
 def _error(subject: Subject, options: Mapping[str, Any]) -> Raised:
     text = f"{subject.name} has failed too often and is not called for {options['open_for']:g} s at a time"
-    return Raised(options["exception"], options["message"] or text, subject.allowed)
+    return asked_for(subject, options, text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mystic_agent.contract import wire
-from mystic_agent.guard import guard
 from mystic_agent.observe.span import CURRENT, METER, place_now, rare
 from mystic_agent.strategies import Subject
 
@@ -20,10 +21,11 @@ class Decision:
         reason: further detail; of few distinct values.
     """
 
-    __slots__ = ("_cell", "_h", "_label", "_meter", "_tracer")
+    __slots__ = ("_cell", "_guard", "_h", "_label", "_meter", "_tracer")
 
     def __init__(self, subject: Subject, strategy: str, outcome: str, reason: str = "") -> None:
         self._meter, self._tracer = subject.meter, subject.tracer
+        self._guard = subject.guard
         self._h = subject.meter.h
         self._cell = subject.meter.cell(strategy, outcome, reason)
         self._label = f"{strategy}:{outcome}"
@@ -32,7 +34,7 @@ class Decision:
         """Count it; no call stands between reading and writing the cell, so that no other thread comes between."""
         self._h[self._cell] += 1
         if self._tracer.pulse.live:
-            guard.run("decision", self._annotate, None)
+            self._guard.run("decision", self._annotate, None)
 
     def _annotate(self) -> None:
         """Add it to what was decided before on the same call; spans of generators are never current."""
@@ -46,3 +48,8 @@ class Decision:
         if len(label) <= LONGEST:
             others = (pair for pair in extra.attributes if pair[0] != wire.DECISION)
             extra.attributes = (*others, (wire.DECISION, label))
+
+
+def decisions(subject: Subject, strategy: str, *outcomes: str) -> Iterator[Decision]:
+    """Return one Decision for each of the outcomes, in their order."""
+    return (Decision(subject, strategy, outcome) for outcome in outcomes)

@@ -10,12 +10,11 @@ import random as chance
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mystic_agent.guard import guard
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.answer import raised
-from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.decision import decisions
 from mystic_agent.strategies.pause import pause, sleep
-from mystic_agent.strategies.raised import Raised
+from mystic_agent.strategies.raised import Raised, asked_for
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
@@ -43,7 +42,7 @@ def make(
         wait: the same for coroutines.
     """
     draw = _draw(subject, options, random)
-    latency, kind = options["latency"], subject.kind
+    latency, kind, guard = options["latency"], subject.kind, subject.guard
 
     async def disturbed_async(*values: Any) -> Any:
         error = guard.run("fault", draw, _NOT)
@@ -74,8 +73,7 @@ _NOT: Any = object()
 def _draw(subject: Subject, options: Mapping[str, Any], random: Callable[[], float]) -> Callable[[], Exception | None]:
     """Return what decides on one call: _NOT, or the exception that it ends with, if any."""
     error, share = _error(subject, options), options["share"]
-    decided = Decision(subject, "fault", "delayed" if error is None else "failed")
-    passed = Decision(subject, "fault", "passed")
+    decided, passed = decisions(subject, "fault", "delayed" if error is None else "failed", "passed")
 
     def draw() -> Exception | None:
         if random() >= share:
@@ -91,4 +89,4 @@ def _draw(subject: Subject, options: Mapping[str, Any], random: Callable[[], flo
 def _error(subject: Subject, options: Mapping[str, Any]) -> Raised | None:
     if not options["exception"]:
         return None
-    return Raised(options["exception"], options["message"] or f"{subject.name} fails as asked for", subject.allowed)
+    return asked_for(subject, options, f"{subject.name} fails as asked for")

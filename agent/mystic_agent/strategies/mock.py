@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
-from mystic_agent.guard import guard
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.answer import Value, raised, returned, yielded
-from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.decision import Decision, decisions
 from mystic_agent.strategies.raised import Raised
 
 _GENERATORS = ("generator", "async_generator")
@@ -31,10 +30,10 @@ def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
 def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
     """Return a stage that answers in place of the function."""
     outcomes, then, turn, kind = _outcomes(subject, options), options["then"], count(), subject.kind
-    last = len(outcomes) - 1
+    last, guard = len(outcomes) - 1, subject.guard
     answer = yielded if kind in _GENERATORS else returned
     took_value = Decision(subject, "mock", "yields" if kind in _GENERATORS else "value")
-    took_error, passed = Decision(subject, "mock", "exception"), Decision(subject, "mock", "passed")
+    took_error, passed = decisions(subject, "mock", "exception", "passed")
 
     def take() -> tuple[bool, Any] | None:
         """Return (raises, what) of this call, or None when the original is due."""

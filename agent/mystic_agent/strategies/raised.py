@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from types import ModuleType
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mystic_agent.guard import FAULTS
+from mystic_agent.strategies import Subject
+from mystic_agent.strategies.named import held, split
 
 
 class Raised:
@@ -34,7 +35,7 @@ class Raised:
         return self._kind(*self._args)
 
     def _find(self, allowed: Callable[[str], bool]) -> str:
-        module, path = _split(self.name)
+        module, path = split(self.name)
         if module != "builtins" and not allowed(module):
             return (
                 f"{self.name} is outside of what hijacks may name: builtin exceptions, "
@@ -42,7 +43,7 @@ class Raised:
             )
         if module not in sys.modules:
             return f"{self.name} cannot be raised: {module} is not loaded in this process"
-        found = _held(module, path)
+        found = held(module, path)
         if not isinstance(found, type) or not issubclass(found, Exception):
             return f"{self.name} is no class of exceptions; only subclasses of Exception can be raised"
         self._kind = found
@@ -53,24 +54,9 @@ class Raised:
         return "" if isinstance(made, Exception) else f"{self.name} makes something else"
 
 
-def _split(name: str) -> tuple[str, str]:
-    """Return (module, path in it) of a name: a builtin one, one with a colon, or the longest module that is loaded."""
-    if ":" in name:
-        module, _, path = name.partition(":")
-        return module, path
-    parts = name.split(".")
-    for end in range(len(parts) - 1, 0, -1):
-        if ".".join(parts[:end]) in sys.modules:
-            return ".".join(parts[:end]), ".".join(parts[end:])
-    return ".".join(parts[:-1]) or "builtins", parts[-1]
-
-
-def _held(module: str, path: str) -> Any:
-    """Return what a loaded module holds under a path, or None; nothing of the application runs."""
-    holder: Any = sys.modules.get(module)
-    for part in path.split("."):
-        holder = vars(holder).get(part) if isinstance(holder, (ModuleType, type)) else None
-    return holder
+def asked_for(subject: Subject, options: Mapping[str, Any], text: str) -> Raised:
+    """Return the exception of the options ``exception`` and ``message``; ``text`` where they give no message."""
+    return Raised(options["exception"], options["message"] or text, subject.allowed)
 
 
 class Kinds:
@@ -82,7 +68,7 @@ class Kinds:
 
     def __init__(self, listed: Iterable[str]) -> None:
         listed = tuple(listed)
-        found = [_held(*_split(name)) for name in listed]
+        found = [held(*split(name)) for name in listed]
         self._types = tuple(one for one in found if isinstance(one, type) and issubclass(one, BaseException))
         # Names of modules that are loaded later: told by where their classes say they are defined.
         self._names = frozenset(name.replace(":", ".") for name in listed)

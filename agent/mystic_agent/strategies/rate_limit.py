@@ -10,14 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic_ns
 from typing import Any
 
-from mystic_agent.guard import guard
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.answer import raised
 from mystic_agent.strategies.bucket import Bucket
-from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.decision import decisions
 from mystic_agent.strategies.kept import kept
 from mystic_agent.strategies.pause import pause, possible
-from mystic_agent.strategies.raised import Raised
+from mystic_agent.strategies.raised import Raised, asked_for
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
@@ -42,8 +41,8 @@ def make(
         clock: nanoseconds, monotonic.
         wait: pauses a coroutine for so many seconds.
     """
-    kind, longest, error = subject.kind, round(options["wait"] * 1e9), _error(subject, options)
-    allowed, waited, limited = (Decision(subject, "rate_limit", name) for name in ("allowed", "waited", "limited"))
+    kind, longest, error, guard = subject.kind, round(options["wait"] * 1e9), _error(subject, options), subject.guard
+    allowed, waited, limited = decisions(subject, "rate_limit", "allowed", "waited", "limited")
     bucket = kept(
         subject, "rate_limit", options, lambda: Bucket(options["rate"], options["per"], options["burst"], clock)
     )
@@ -78,4 +77,4 @@ def make(
 
 def _error(subject: Subject, options: Mapping[str, Any]) -> Raised:
     text = f"{subject.name} is limited to {options['rate']:g} calls in {options['per']:g} s"
-    return Raised(options["exception"], options["message"] or text, subject.allowed)
+    return asked_for(subject, options, text)

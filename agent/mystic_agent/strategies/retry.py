@@ -16,9 +16,9 @@ import random as chance
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mystic_agent.guard import FAULTS, guard
+from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Stage, Subject
-from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.decision import decisions
 from mystic_agent.strategies.kept import kept
 from mystic_agent.strategies.pause import pause, sleep
 from mystic_agent.strategies.raised import Kinds
@@ -54,34 +54,30 @@ def make(
     policy = _Policy(subject, options, random)
 
     async def retried_async(*values: Any) -> Any:
-        attempt = 0
+        attempts = _Attempts(policy)
         while True:
-            attempt += 1
             try:
                 result = await following(*values)
             except FAULTS as error:
-                seconds = guard.run("retry", policy.failed, None, error, attempt)
-                if seconds is None:
+                if attempts.over(error):
                     raise
             else:
-                guard.run("retry", policy.succeeded, None, attempt)
+                attempts.succeeded()
                 return result
-            await wait(seconds)  # outside of the handler, so that the next failure does not hang on this one
+            await wait(attempts.pause)  # outside of the handler, so that the next failure does not hang on this one
 
     def retried(*values: Any) -> Any:
-        attempt = 0
+        attempts = _Attempts(policy)
         while True:
-            attempt += 1
             try:
                 result = following(*values)
             except FAULTS as error:
-                seconds = guard.run("retry", policy.failed, None, error, attempt)
-                if seconds is None:
+                if attempts.over(error):
                     raise
             else:
-                guard.run("retry", policy.succeeded, None, attempt)
+                attempts.succeeded()
                 return result
-            sleep(seconds)
+            sleep(attempts.pause)
 
     return retried_async if subject.kind == "coroutine" else retried
 
@@ -121,10 +117,10 @@ class _Policy:
         self.attempts: int = options["attempts"]
         self.base, self.longest = options["base"], options["longest"]
         self.wanted, self.excluded = Kinds(options["exceptions"]), Kinds(options["exclude"])
-        self.random = random
-        self.passed, self.retried, self.recovered, self.exhausted, self.over_budget, self.not_retried = (
-            Decision(subject, "retry", outcome)
-            for outcome in ("passed", "retried", "recovered", "exhausted", "over_budget", "not_retried")
+        self.random, self.guard = random, subject.guard
+        self.passed, self.retried, self.recovered = decisions(subject, "retry", "passed", "retried", "recovered")
+        self.exhausted, self.over_budget, self.not_retried = decisions(
+            subject, "retry", "exhausted", "over_budget", "not_retried"
         )
 
     def succeeded(self, attempt: int) -> None:
@@ -150,3 +146,31 @@ class _Policy:
             self.retried()
             return seconds
         return None
+
+
+class _Attempts:
+    """One call and the attempts at it.
+
+    Attributes:
+        pause: seconds to wait before the next attempt.
+    """
+
+    __slots__ = ("_number", "_policy", "pause")
+
+    def __init__(self, policy: _Policy) -> None:
+        self._policy = policy
+        self._number = 1
+        self.pause = 0.0
+
+    def over(self, error: Exception) -> bool:
+        """Take a failed attempt; True when there is to be no other, also when it is us who fail."""
+        seconds = self._policy.guard.run("retry", self._policy.failed, None, error, self._number)
+        if seconds is None:
+            return True
+        self._number += 1
+        self.pause = seconds
+        return False
+
+    def succeeded(self) -> None:
+        """Take the attempt that returned."""
+        self._policy.guard.run("retry", self._policy.succeeded, None, self._number)

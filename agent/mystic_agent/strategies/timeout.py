@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mystic_agent.guard import guard
 from mystic_agent.strategies import Stage, Subject
-from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.decision import Decision, decisions
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
@@ -45,8 +44,8 @@ def make(
     """
     if options["parameter"]:
         return _passed_on(subject, options, following)
-    after, name = options["after"], subject.name
-    finished, ended = Decision(subject, "timeout", "finished"), Decision(subject, "timeout", "timed_out")
+    after, name, guard = options["after"], subject.name, subject.guard
+    finished, ended = decisions(subject, "timeout", "finished", "timed_out")
     outside = Decision(subject, "timeout", "passed", "no asyncio task")
 
     def begin() -> Any:
@@ -89,7 +88,7 @@ def _explain(error: TimeoutError, text: str) -> None:
 def _passed_on(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
     """Return a stage that lowers the function's own time limit."""
     position, after = subject.parameters.index(options["parameter"]), options["after"]
-    lowered, kept = Decision(subject, "timeout", "lowered"), Decision(subject, "timeout", "passed")
+    lowered, kept = decisions(subject, "timeout", "lowered", "passed")
     unclear = Decision(subject, "timeout", "passed", "its time limit is no number")
 
     def changed(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -104,6 +103,6 @@ def _passed_on(subject: Subject, options: Mapping[str, Any], following: Stage) -
         return (*values[:position], after, *values[position + 1 :])
 
     def limited(*values: Any) -> Any:
-        return following(*guard.run("timeout", changed, values, values))
+        return following(*subject.guard.run("timeout", changed, values, values))
 
     return limited

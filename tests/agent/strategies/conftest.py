@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 
 import pytest
-from module_under_test import application, hijack
+from module_under_test import application, hijack, offer
 from mystic_agent.contract.strategy import parse_strategy
 from mystic_agent.strategies import Subject, known
 
@@ -70,6 +71,25 @@ SOURCE = """
 
         @staticmethod
         def other_static(a, b=2, *rest, c=3, **more):
+            return "other"
+"""
+
+CUSTOM = """
+    class Through:
+        def __init__(self, function, options):
+            pass
+
+        def call(self, call):
+            return call.proceed()
+
+        async def call_async(self, call):
+            return await call.proceed()
+
+    class Instead(Through):
+        def call(self, call):
+            return "other"
+
+        async def call_async(self, call):
             return "other"
 """
 
@@ -139,9 +159,12 @@ class App:
 
 
 @pytest.fixture
-def app(tmp_path):
+def app(tmp_path, monkeypatch):
     with application(tmp_path, SOURCE, traces=float("inf")) as (module, attachments):
+        offer(tmp_path, module.__name__, CUSTOM, through="Through", instead="Instead")
+        monkeypatch.syspath_prepend(tmp_path)
         yield App(module, attachments)
+        sys.modules.pop(f"{module.__name__}_custom", None)
 
 
 class Steps:

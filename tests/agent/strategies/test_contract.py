@@ -34,6 +34,7 @@ class Line(NamedTuple):
         decision: what is counted then.
         warm: calls before the first that goes through.
         only: the form it is limited to.
+        begins: its first call makes it ready, and is not counted here.
     """
 
     passing: dict | None = None
@@ -43,6 +44,7 @@ class Line(NamedTuple):
     decision: str = ""
     warm: int = 0
     only: str = ""
+    begins: bool = False
 
 
 LINES = {
@@ -66,6 +68,14 @@ LINES = {
     "timeout": Line(passing={"after": "1h"}, passed="finished", only="coroutine"),
     "rate_limit": Line(passing={"rate": 1e6}, passed="allowed"),
     "circuit_breaker": Line(passing={}, passed="closed"),
+    "custom": Line(
+        passing={"name": "{app}-through"},
+        passed="proceeded",
+        acting={"name": "{app}-instead"},
+        gives="other",
+        decision="answered",
+        begins=True,
+    ),
     "redirect": Line(acting={"to": ""}, gives="other", decision="redirected"),
     "ab": Line(passing={"to": "", "share": 0}, passed="a", acting={"to": "", "share": 1}, gives="other", decision="b"),
     "rollout": Line(
@@ -86,6 +96,8 @@ def options(line, app, form, which):
     if "to" in given:
         *holder, last = FORMS[form].split(".")
         given["to"] = app.name(".".join([*holder, f"other_{last}"]))
+    if "name" in given:
+        given["name"] = given["name"].format(app=app.module.__name__)
     if "exclude" in given:
         given["exclude"] = [one.format(app=app.module.__name__) for one in given["exclude"]]
     return given
@@ -96,6 +108,10 @@ def put(app, name, form, which="passing"):
     line, qualname = LINES[name], FORMS[form]
     report = app.apply(qualname, {name: options(line, app, form, which)})
     assert (report.state, report.reason) == ("attached", "")
+    if line.begins:
+        app.call(qualname, 0)
+        app.attachments.by_name[app.name(qualname)].meter.reset()
+        app.runs.clear()
     if which == "passing":
         for _ in range(line.warm):
             app.call(qualname, 0)
@@ -113,7 +129,7 @@ def test_a_strategy_read_back_from_the_wire_is_the_same(name):
     line = LINES.get(name, Line({}))
     for given in (line.passing, line.acting):
         if given is not None:
-            named = {"to": "a:b"} if "to" in given else {"exclude": "a.B"} if "exclude" in given else {}
+            named = {key: one for key, one in {"to": "a:b", "exclude": "a.B", "name": "n"}.items() if key in given}
             spec = parse_strategy({name: {**given, **named}}, "s")
             assert parse_strategy(spec.to_json(), "s") == spec
 

@@ -20,6 +20,7 @@ from mystic_agent.observe.trace import Tracer
 from mystic_agent.scope import Scope
 
 OPTIONS = {
+    "custom": {"name": "any"},
     "redirect": {"to": "app:f"},
     "ab": {"to": "app:f"},
     "rollout": {"to": "app:f", "key": "a"},
