@@ -19,11 +19,14 @@ from starlette.routing import Route
 
 from mystic_collector import openapi
 from mystic_collector.api import cache, discovery, functions, hijacks, logs, metrics, status, traces
+from mystic_collector.api.changes import audit, conflict, diff, history, off, on, renew, undo
 from mystic_collector.cache.embedded import EmbeddedEntries
 from mystic_collector.chat.mount import PATH as CHAT_PATH
 from mystic_collector.chat.mount import Mount as ChatMount
 from mystic_collector.discovery.catalog import Catalog
+from mystic_collector.hijacks.conflict import Conflict
 from mystic_collector.hijacks.fleet import Fleet
+from mystic_collector.hijacks.policy import Policy
 from mystic_collector.hijacks.registry import Registry
 from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.endpoint import Ingest
@@ -69,10 +72,16 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/hijacked/{function:path}", hijacks.one_hijacked),
             Route("/api/hijacks", hijacks.listed),
             Route("/api/hijacks", hijacks.add, methods=["POST"]),
-            Route("/api/hijacks/{id}", hijacks.one),
-            Route("/api/hijacks/{id}", hijacks.replace, methods=["PUT"]),
-            Route("/api/hijacks/{id}", hijacks.remove, methods=["DELETE"]),
-            Route("/api/audit", hijacks.audit),
+            Route("/api/hijacks/history", history),
+            Route("/api/hijacks/diff", diff),
+            Route("/api/hijacks/undo", undo, methods=["POST"]),
+            Route("/api/hijacks/{id:hijack}", hijacks.one),
+            Route("/api/hijacks/{id:hijack}", hijacks.replace, methods=["PUT"]),
+            Route("/api/hijacks/{id:hijack}", hijacks.remove, methods=["DELETE"]),
+            Route("/api/hijacks/{id:hijack}/renew", renew, methods=["POST"]),
+            Route("/api/off", off, methods=["POST"]),
+            Route("/api/on", on, methods=["POST"]),
+            Route("/api/audit", audit),
             Route("/api/cache/{function}/{key:path}", cache.one_entry),
             Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
             Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),
@@ -83,7 +92,13 @@ def build_app(settings: Settings) -> Starlette:
             Route(CHAT_PATH, chat),
         ],
         middleware=[Middleware(Gate, settings=settings), Middleware(Intake)],
-        exception_handlers={Invalid: invalid, HTTPException: http_error, StoreError: unavailable, Exception: crashed},
+        exception_handlers={
+            Invalid: invalid,
+            Conflict: conflict,
+            HTTPException: http_error,
+            StoreError: unavailable,
+            Exception: crashed,
+        },
         lifespan=_lifespan(parts, chat, release),
     )
     app.state.parts = parts
@@ -100,7 +115,11 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         max_bytes=settings.retention_bytes,
         max_functions=settings.max_functions,
     )
-    registry = Registry(settings.data_dir / "hijacks.db")
+    registry = Registry(
+        settings.data_dir / "hijacks.db",
+        policy=Policy(settings.default_expiry, settings.allowed_strategies),
+        held_off="" if settings.enabled else "MYSTIC_ENABLED=false",
+    )
     entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
     fleet = Fleet()
     parts = Parts(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -13,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.analysis.hotspots import SORTS
+from mystic_collector.operations.changes import CHANGES
+from mystic_collector.operations.operation import Operation
 from mystic_collector.reply import reply
 from mystic_collector.store.log_records import LEVELS
 from mystic_collector.version import VERSION
@@ -51,7 +52,7 @@ _HIJACK = {
         "stages": {"type": "object", "additionalProperties": _list(_STRATEGY)},
         "owner": _TEXT,
         "reason": _TEXT,
-        "expires_in": {"description": "a duration such as 24h", "type": ["string", "number"]},
+        "expires_in": {"description": "a duration such as 24h, or never", "type": ["string", "number"]},
         "expires_at": {"description": "Unix seconds", "type": ["number", "null"]},
     },
 }
@@ -135,30 +136,6 @@ _ORIGIN = {
 }  # fmt: skip
 _SINCE = {"type": ["string", "number"], "description": "how long ago at most: seconds, or a duration such as 15m"}
 _CURSOR = {"type": ["string", "null"], "description": "next of an earlier page"}
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One method of one path.
-
-    Attributes:
-        query: name → schema of each query parameter.
-        body: schema of the request's JSON, or None.
-        result: schema of the reply's JSON.
-        media: content types of the request's body.
-        keyed: whether a key is asked for when one is set.
-    """
-
-    method: str
-    path: str
-    summary: str
-    result: dict[str, Any]
-    query: dict[str, dict[str, Any]] | None = None
-    body: dict[str, Any] | None = None
-    media: tuple[str, ...] = ("application/json",)
-    status: int = 200
-    keyed: bool = True
-    result_media: str = "application/json"
 
 
 _OTLP = ("application/x-protobuf", "application/json")
@@ -264,17 +241,19 @@ OPERATIONS = (
         _fields(name=_TEXT, hijacks=_list(_HIJACKED), count=_WHOLE),
     ),
     Operation("get", "/api/hijacks", "All hijacks", _fields(version=_WHOLE, hijacks=_list(_HIJACK), count=_WHOLE)),
-    Operation("post", "/api/hijacks", "Add a hijack", _HIJACK, body=_HIJACK, status=201),
-    Operation("get", "/api/hijacks/{id}", "One hijack and how far it is in force", _HIJACK),
-    Operation("put", "/api/hijacks/{id}", "Replace a hijack", _HIJACK, body=_HIJACK),
-    Operation("delete", "/api/hijacks/{id}", "Remove a hijack", _fields(removed=_HIJACK, version=_WHOLE)),
+    *CHANGES,
     Operation(
-        "get",
-        "/api/audit",
-        "Newest changes of the hijacks",
-        _fields(audit=_list(_OBJECT), count=_WHOLE),
-        {"limit": _WHOLE},
+        "post",
+        "/api/hijacks",
+        "Add a hijack; with dry_run say what it would do, with 200",
+        _HIJACK,
+        {"dry_run": _TRUTH},
+        body=_HIJACK,
+        status=201,
     ),
+    Operation("get", "/api/hijacks/{id}", "One hijack and how far it is in force", _HIJACK),
+    Operation("put", "/api/hijacks/{id}", "Replace a hijack", _HIJACK, {"dry_run": _TRUTH}, body=_HIJACK),
+    Operation("delete", "/api/hijacks/{id}", "Remove a hijack", _fields(removed=_HIJACK, version=_WHOLE)),
     Operation(
         "post",
         "/api/logs",

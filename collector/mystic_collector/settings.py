@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.strategy import STRATEGIES
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _SIZE = re.compile(r"(\d+)\s*(b|kb|mb|gb|kib|mib|gib)?", re.IGNORECASE)
@@ -39,6 +40,9 @@ class Settings:
         body_timeout: seconds a client may take to send a body of telemetry.
         chat_read_only: the chat may look and not change.
         max_waiting: connections without a request; above it the longest waiting are closed.
+        default_expiry: seconds after which a hijack that changes behaviour ends when nothing is said; None: never.
+        allowed_strategies: names of those that hijacks may use; None for all.
+        enabled: False keeps every process switched off for as long as this collector runs.
     """
 
     host: str = "127.0.0.1"
@@ -56,6 +60,9 @@ class Settings:
     max_queue_bytes: int = 32 * 2**20
     cache_bytes: int = 256 * 2**20
     max_functions: int = 50_000
+    default_expiry: float | None = 7 * 86400.0
+    allowed_strategies: frozenset[str] | None = None
+    enabled: bool = True
     head_timeout: float = 10.0
     body_timeout: float = 15.0
     max_waiting: int = 4_000
@@ -86,6 +93,9 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_queue_bytes=_size(env, "MYSTIC_MAX_QUEUE", 32 * 2**20),
         cache_bytes=_size(env, "MYSTIC_CACHE_BYTES", 256 * 2**20),
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
+        default_expiry=_expiry(env, "MYSTIC_DEFAULT_EXPIRY", "7d"),
+        allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),
+        enabled=_switch(env, "MYSTIC_ENABLED"),
         chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
     )
 
@@ -145,6 +155,28 @@ def _size(env: Mapping[str, str], name: str, default: int) -> int:
     if not 1024 <= amount <= 2**50:
         raise Invalid(name, text, "give bytes from 1024, such as '512MiB'")
     return amount
+
+
+def _expiry(env: Mapping[str, str], name: str, default: str) -> float | None:
+    text = env.get(name, default).strip()
+    return None if text == "never" else seconds(text, name)
+
+
+def _strategies(env: Mapping[str, str], name: str) -> frozenset[str] | None:
+    if name not in env:
+        return None
+    given = _listed(env, name)
+    for one in given:
+        if one not in STRATEGIES:
+            raise Invalid(name, one, f"name strategies, comma-separated; known are {', '.join(sorted(STRATEGIES))}")
+    return frozenset(given)
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "true").strip().lower()
+    if text in ("true", "1", "yes", "on", "false", "0", "no", "off"):
+        return text in ("true", "1", "yes", "on")
+    raise Invalid(name, text, "give true or false")
 
 
 def _level(env: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ HEALTH_PATH = "/health"
 
 # Request headers.
 API_KEY_HEADER = "X-Mystic-Key"
+ACTOR_HEADER = "X-Mystic-Actor"  # who changes something, percent-encoded; for the audit
 
 # Server-sent events on STREAM_PATH.
 HIJACKS_EVENT = "hijacks"

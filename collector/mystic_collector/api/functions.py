@@ -11,7 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mystic_collector.api.hijacks import meant, shown
+from mystic_collector.api.asker import actor
+from mystic_collector.api.hijacks import added, meant
 from mystic_collector.api.status import require_text
 from mystic_collector.discovery.config import ignore_patterns
 from mystic_collector.discovery.inspection import find_file, inspect
@@ -69,7 +70,7 @@ async def hijack(request: Request) -> Response:
             raise Invalid("body", name, f"unknown field; known are {', '.join(_FIELDS)}")
     strategy = _strategy(body)
     function = require_text(body, "function")
-    parts = parts_of(request)
+    parts, who = parts_of(request), actor(request, "")
 
     def put() -> dict[str, Any]:
         target = meant(parts, function, "function")
@@ -87,10 +88,10 @@ async def hijack(request: Request) -> Response:
             names = [(stage, [spec.name for spec in specs]) for stage, specs in one.stages.items()]
             if (str(one.target), one.service, names) == same:
                 try:
-                    return shown(parts, parts.registry.put(fields, one.id))
+                    return added(parts, parts.registry.put(fields, one.id, who))
                 except KeyError:
                     break  # removed meanwhile
-        return shown(parts, parts.registry.put(fields))
+        return added(parts, parts.registry.put(fields, actor=who))
 
     return reply(await run_in_threadpool(put), 201)
 
@@ -100,7 +101,7 @@ async def unhijack(request: Request) -> Response:
     body = await read_object(request)
     function = require_text(body, "function")
     wanted = _strategy(body) if body.get("strategy") else ""
-    parts = parts_of(request)
+    parts, who = parts_of(request), actor(request)
 
     def remove() -> list[str] | None:
         target = meant(parts, function, "function", _targets(parts))
@@ -113,7 +114,7 @@ async def unhijack(request: Request) -> Response:
         removed = []
         for one in found:
             try:
-                removed.append(parts.registry.remove(one.id, "api").id)
+                removed.append(parts.registry.remove(one.id, who).id)
             except KeyError:
                 continue
         return removed

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+from mystic_agent.contract.errors import Invalid
 
 from mystic_collector.hijacks.versions import Step
 from mystic_collector.store.protocol import StoreError
@@ -92,12 +93,22 @@ class Journal:
         """Return what is known of each service that is switched off."""
         return {service: orjson.loads(body) for service, body in self._rows("select service, body from switches")}
 
-    def digests(self) -> dict[str, dict[str, str]]:
-        """Return per hijack the digest of each function's source when it was made."""
-        found: dict[str, dict[str, str]] = {}
-        for hijack, function, digest in self._rows("select hijack, function, digest from digests"):
-            found.setdefault(hijack, {})[function] = digest
-        return found
+    def digests(self, hijack: str) -> dict[str, str]:
+        """Return the digest of each function's source from when the hijack was made."""
+        return dict(self._rows("select function, digest from digests where hijack = ?", (hijack,)))
+
+    def last_change(self) -> int:
+        """Return the version of the latest change of a hijack.
+
+        Raises:
+            Invalid: when there was none.
+        """
+        marks = ", ".join("?" * len((REFUSED, *SWITCHING)))
+        rows = self.entries(f"action not in ({marks})", (REFUSED, *SWITCHING), 1)
+        if not rows:
+            raise Invalid("to", None, "there is no change to undo")
+        version: int = rows[0]["version"]
+        return version
 
     def change(self, entries: Sequence[Entry], version: int) -> None:
         """Write what changed of the hijacks, and the version it leads to.
@@ -176,6 +187,20 @@ class Journal:
             one["before"], one["after"] = orjson.loads(one["before"]), orjson.loads(one["after"])
         return found
 
+    def by_version(self, before: int, limit: int, hijack: str = "") -> list[list[dict[str, Any]]]:
+        """Return the lines of up to ``limit`` versions below ``before``, newest first, refusals left out."""
+        mine = "and hijack = ?" if hijack else ""
+        values = (before, REFUSED, *([hijack] if hijack else []))
+        chosen = f"select distinct version from audit where version < ? and action != ? {mine} order by 1 desc limit ?"  # noqa: S608 - constant
+        wanted = self._rows(chosen, (*values, limit))
+        if not wanted:
+            return []
+        where = f"version < ? and action != ? {mine} and version >= ?"
+        found: dict[int, list[dict[str, Any]]] = {}
+        for one in self.entries(where, (*values, wanted[-1][0])):
+            found.setdefault(one["version"], []).insert(0, one)
+        return list(found.values())
+
     def since(self, version: int) -> list[Step]:
         """Return every change of a hijack after ``version``, newest first."""
         where = f"version > ? and action not in ('{REFUSED}', 'off', 'on')"
@@ -184,7 +209,7 @@ class Journal:
     def oldest(self) -> int:
         """Return the earliest version that can still be told."""
         rows = self._rows("select version from audit where action != ? order by id limit 1", (REFUSED,))
-        return rows[0][0] - 1 if rows else self.version
+        return int(rows[0][0]) - 1 if rows else self.version
 
     def close(self) -> None:
         """Release the file."""

@@ -16,7 +16,7 @@ from mystic_agent.contract.hijack import Hijack, parse_hijack
 
 from mystic_collector.hijacks import versions
 from mystic_collector.hijacks.conflict import Conflict
-from mystic_collector.hijacks.journal import REFUSED, SWITCHING, Entry, Journal
+from mystic_collector.hijacks.journal import REFUSED, Entry, Journal
 from mystic_collector.hijacks.policy import Forbidden, Policy, check_size
 from mystic_collector.hijacks.snapshot import EVERYTHING, Snapshot
 from mystic_collector.hijacks.versions import Bodies, Step
@@ -49,7 +49,6 @@ class Registry:
         self._journal = Journal(path)
         self._version = self._journal.version
         self._off = self._journal.switches()
-        self._digests = self._journal.digests()
         self._hijacks: dict[str, Hijack] = {}
         self.unread: list[tuple[str, str]] = []
         for identity, body in self._journal.hijacks():
@@ -65,13 +64,17 @@ class Registry:
     def snapshot(self) -> Snapshot:
         """Return the set of this moment."""
         with self._lock:
-            held = {EVERYTHING: {"actor": "environment", "reason": self._held_off}} if self._held_off else {}
-            return Snapshot(self._version, tuple(self._hijacks.values()), {**self._off, **held})
+            return Snapshot(self._version, tuple(self._hijacks.values()), self.off())
 
     def digests(self, identity: str) -> Mapping[str, str]:
-        """Return the digest of the source of each function of a hijack, from when it was made."""
+        """Return the digest of the source of each function of a hijack, from when it was put."""
         with self._lock:
-            return dict(self._digests.get(identity, {}))
+            return self._journal.digests(identity)
+
+    def off(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return which services are switched off (``*``: all), each with when, by whom and why; without waiting."""
+        held = {EVERYTHING: {"actor": "environment", "reason": self._held_off}} if self._held_off else {}
+        return {**self._off, **held}
 
     def next_expiry(self) -> float | None:
         """Return the earliest expiry in Unix seconds, or None."""
@@ -92,7 +95,17 @@ class Registry:
         with self._lock:
             return self._journal.entries(" and ".join(wanted), tuple(wanted.values()), limit)
 
-    def at(self, version: int) -> Bodies:
+    def changes(self, before: int, limit: int, hijack: str = "") -> list[list[dict[str, Any]]]:
+        """Return the lines of the audit by version, newest first, of versions below ``before``; refusals left out."""
+        with self._lock:
+            return self._journal.by_version(before, limit, hijack)
+
+    def oldest(self) -> int:
+        """Return the earliest version that is kept."""
+        with self._lock:
+            return self._journal.oldest()
+
+    def at(self, version: int, field: str = "version") -> Bodies:
         """Return the hijacks in force at an earlier version.
 
         Raises:
@@ -101,7 +114,7 @@ class Registry:
         with self._lock:
             oldest = self._journal.oldest()
             if not oldest <= version <= self._version:
-                raise Invalid("version", version, f"give a version from {oldest} to {self._version}")
+                raise Invalid(field, version, f"give a version from {oldest} to {self._version}")
             return versions.rewound(self._bodies(), self._journal.since(version))
 
     # -- changes ---------------------------------------------------------------------------------------
@@ -214,8 +227,8 @@ class Registry:
             if seen is not None and seen != self._version:
                 raise Conflict(seen, self._version)
             if to is None:
-                to = self._last_change() - 1
-            wanted, left_out = versions.alive(self.at(to), now)
+                to = self._journal.last_change() - 1
+            wanted, left_out = versions.alive(self.at(to, "to"), now)
             changes = versions.steps(self._bodies(), wanted)
             if not changes:
                 why = f"nothing would change; {'; '.join(left_out)}" if left_out else "nothing would change"
@@ -263,20 +276,17 @@ class Registry:
             entries = [Entry(now, version, action, name, actor, self._off.get(name), shown) for name in concerned]
             self._journal.switch([one._replace(note=reason) for one in entries], version)
             self._version = version
-            for name in concerned:
-                if shown is None:
-                    del self._off[name]
-                else:
-                    self._off[name] = shown
+            # Replaced, not changed: health reads it without waiting.
+            kept = {name: told for name, told in self._off.items() if name not in concerned}
+            self._off = kept if shown is None else {**kept, **dict.fromkeys(concerned, shown)}
         self._tell()
         return True
 
     def note_digests(self, identity: str, digests: dict[str, str]) -> None:
-        """Remember how the source of a hijack's functions looks now; nothing when it is gone."""
+        """Remember how the source of a hijack's functions looks now."""
         with self._lock:
             if identity in self._hijacks:
                 self._journal.note_digests(identity, digests)
-                self._digests[identity] = digests
 
     def close(self) -> None:
         """Release the file."""
@@ -316,14 +326,6 @@ class Registry:
             except Forbidden as error:
                 self._change("forbid", [_step(one, None)], "policy", self._clock(), error.remedy)
 
-    def _last_change(self) -> int:
-        marks = ", ".join("?" * len((REFUSED, *SWITCHING)))
-        rows = self._journal.entries(f"action not in ({marks})", (REFUSED, *SWITCHING), 1)
-        if not rows:
-            raise Invalid("to", None, "there is no change to undo")
-        version: int = rows[0]["version"]
-        return version
-
     def _change(self, action: str, changes: list[Step], actor: str, now: float, note: str = "") -> None:
         """Write changes as one version; memory follows only when the file has it."""
         version = self._version + 1
@@ -334,7 +336,6 @@ class Registry:
         for one in changes:
             if one.after is None:
                 del self._hijacks[one.hijack]
-                self._digests.pop(one.hijack, None)
             else:
                 self._hijacks[one.hijack] = parse_hijack(one.after)
         # Older ones are outermost, also those that an undo has brought back.
