@@ -223,14 +223,14 @@ def nested(depth: int) -> bytes:
     for _ in range(depth):
         encoded = wrap(0x2A, wrap(0x0A, encoded))  # array_value { values { … } }
     attribute = wrap(0x0A, b"k") + wrap(0x12, encoded)
-    return wrap(0x0A, wrap(0x12, wrap(0x12, wrap(0x4A, attribute))))
+    return wrap(0x0A, wrap(0x12, wrap(0x12, wrap(0x4A, attribute) + wrap(0x32, attribute))))  # of spans; of log records
 
 
 DEEP_JSON = b'{"resourceSpans":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
 DEEP_GROUP = (
     b'[{"resource":{"attributes":[{"key":"k","value":' + b'{"arrayValue":{"values":[' * 300 + b"]}}" * 300 + b"}]}}]"
 )
-DEEP_VALUE = b'{"resourceSpans":' + DEEP_GROUP + b',"resourceMetrics":' + DEEP_GROUP + b"}"
+DEEP_VALUE = b"{" + b",".join(b'"resource%b":' % one + DEEP_GROUP for one in (b"Spans", b"Metrics", b"Logs")) + b"}"
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -250,7 +250,7 @@ DEEP_VALUE = b'{"resourceSpans":' + DEEP_GROUP + b',"resourceMetrics":' + DEEP_G
         ({"content-type": "application/json"}, DEEP_VALUE, 400),
         ({"content-type": "application/json"}, b'{"resourceSpans": [{"scope', 400),
         ({"content-type": "application/json"}, b"[]", 400),
-        ({"content-type": "application/json"}, b'{"resourceSpans": 5, "resourceMetrics": 5}', 400),
+        ({"content-type": "application/json"}, b'{"resourceSpans": 5, "resourceMetrics": 5, "resourceLogs": 5}', 400),
         ({"content-type": "application/json"}, b'{"resourceSpans": [{"traceId": 5}], "traceId": "zz"}', 400),
         ({"content-type": "application/json"}, b"\xff\xfe", 400),
     ],
