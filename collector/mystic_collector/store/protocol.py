@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from mystic_collector.store.external_records import ExternalRow
+from mystic_collector.store.life_records import Life, LifeQuery
 from mystic_collector.store.log_records import LogPage, LogQuery
-from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Sizes, SpanQuery, StoredSpan
+from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Recent, Sizes, SpanQuery, StoredSpan
 
 
 class Store(Protocol):
@@ -31,6 +33,15 @@ class Store(Protocol):
 
     def history(self, function: str, service: str = "", since: float = 0.0) -> list[Interval]:
         """Return what happened per interval since ``since`` (Unix seconds), oldest first, without empty ones."""
+
+    def lives(self, query: LifeQuery) -> list[Life]:
+        """Return functions that hijacks were in force on, process by process, with their marks."""
+
+    def externals(self, service: str = "", since: float = 0.0) -> list[ExternalRow]:
+        """Return what functions did outside of their processes, of processes that did so since then."""
+
+    def recent(self, since: float, service: str = "") -> list[Recent]:
+        """Return how often each function was called in the intervals that began at ``since`` or later."""
 
     def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
         """Return the newest traces with a matching span, each with all its spans by start."""

@@ -14,6 +14,7 @@ from mystic_collector.store.records import (
     UNTIMED,
     FunctionTotals,
     Interval,
+    Recent,
     Sizes,
 )
 
@@ -35,6 +36,10 @@ select h.at, max(h.width), sum(h.calls), sum(h.untimed), sum(h.errors), sum(h.hi
 from intervals h join functions f on f.id = h.function
 where f.name = :function and (:service = '' or h.service = :service) and h.at + h.width > :since
 group by h.at order by h.at"""
+_RECENT = """
+select h.service, f.name, sum(h.calls), sum(h.untimed), sum(h.hits)
+from intervals h join functions f on f.id = h.function
+where h.at >= :since and (:service = '' or h.service = :service) group by h.service, f.name"""
 _POINTS = """
 select i.service, i.instance, p.time, p.metric, p.shape, p.unit, p.attributes, p.value, p.detail
 from points p join instances i on i.id = p.instance
@@ -95,6 +100,11 @@ def history(connection: sqlite3.Connection, function: str, service: str, since: 
     """Return intervals with calls."""
     rows = connection.execute(_HISTORY, {"function": function, "service": service, "since": since})
     return [Interval._make((*row[:8], unpack(row[8]))) for row in rows]
+
+
+def recent(connection: sqlite3.Connection, since: float, service: str) -> list[Recent]:
+    """Return calls per service and function in the intervals from ``since`` (Unix seconds) on."""
+    return [Recent._make(row) for row in connection.execute(_RECENT, {"since": since, "service": service})]
 
 
 def facts(connection: sqlite3.Connection) -> dict[tuple[str, str], dict[tuple[str, str], float]]:

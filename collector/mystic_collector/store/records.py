@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from mystic_collector.store.external_records import ExternalPoint
+from mystic_collector.store.life_records import MarkRow
 from mystic_collector.store.log_records import LogRow
 
 OVERFLOW = "(other)"
@@ -160,11 +162,14 @@ class Incoming:
     facts: Sequence[Fact] = ()
     points: Sequence[Point] = ()
     logs: Sequence[LogRow] = ()
+    marks: Sequence[MarkRow] = ()
+    externals: Sequence[ExternalPoint] = ()
 
     @property
     def items(self) -> int:
-        """How many spans, points and log records this holds."""
+        """How many spans, points, marks and log records this holds."""
         points = len(self.functions) + len(self.counts) + len(self.facts) + len(self.points)
+        points += len(self.marks) + len(self.externals)
         return points + (self.spans.size if self.spans else 0) + len(self.logs)
 
     @property
@@ -220,6 +225,20 @@ class Interval(NamedTuple):
     total_ns: int
     zero: int
     buckets: tuple[int, Sequence[int]]
+
+
+class Recent(NamedTuple):
+    """Calls of one function of one service over some intervals, all processes together.
+
+    Attributes:
+        calls, untimed, hits: as in Interval.
+    """
+
+    service: str
+    function: str
+    calls: int
+    untimed: int
+    hits: int
 
 
 class StoredSpan(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from mystic_collector.store import segments
+from mystic_collector.store import lives, segments
 from mystic_collector.store.figures import ADD_INTERVAL, INTERVAL, WIDTH
 from mystic_collector.store.queries import used_bytes
 
@@ -15,7 +15,9 @@ WIDE = 300
 _YOUNG = 3600
 _MOST_ROWS = 50_000
 _MOST_SEGMENTS = 500
-_PAST = "(past)"
+PAST = "(past)"
+"""The instance under which figures of processes long gone are kept."""
+
 _ROWS = ("points", "logs")
 
 
@@ -83,13 +85,14 @@ def fold_the_dead(connection: sqlite3.Connection, limits: Limits, now: float) ->
     rows = connection.execute(
         "select id, service from instances where folded = 0 and instance <> ? and last_seen < ?"
         " order by last_seen limit 100",
-        (_PAST, int(now - limits.max_age)),
+        (PAST, int(now - limits.max_age)),
     ).fetchall()
     for number, service in rows:
         past = _past(connection, service, int(now))
         connection.execute(_FOLD_DURATIONS, {"past": past, "dead": number})
         connection.execute(_FOLD_COUNTS, {"past": past, "dead": number})
-        for table in ("durations", "counts", "facts"):
+        lives.drop(connection, number)
+        for table in ("durations", "counts", "facts", "externals"):
             connection.execute(f"delete from {table} where instance = ?", (number,))  # noqa: S608
         connection.execute("update instances set folded = 1 where id = ?", (number,))
     return len(rows)
@@ -99,10 +102,10 @@ def _past(connection: sqlite3.Connection, service: str, now: int) -> int:
     connection.execute(
         "insert or ignore into instances(service, instance, stage, attributes, first_seen, last_seen)"
         " values(?, ?, '', '{}', ?, ?)",
-        (service, _PAST, now, now),
+        (service, PAST, now, now),
     )
     sql = "select id from instances where service = ? and instance = ?"
-    return int(connection.execute(sql, (service, _PAST)).fetchone()[0])
+    return int(connection.execute(sql, (service, PAST)).fetchone()[0])
 
 
 _FOLD_DURATIONS = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from mystic_collector.store import logs
+from mystic_collector.store import externals, lives, logs
 
 VERSION = 1
 
@@ -60,5 +60,6 @@ def prepare(connection: sqlite3.Connection) -> None:
     if found > VERSION:
         raise ValueError(f"its schema has version {found}, this collector knows {VERSION}; use a newer collector")
     connection.executescript(TABLES)
-    connection.executescript(logs.TABLES)
+    for tables in (logs.TABLES, lives.TABLES, externals.TABLES):
+        connection.executescript(tables)
     connection.execute(f"pragma user_version = {VERSION}")

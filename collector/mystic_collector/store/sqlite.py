@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mystic_collector.store import buckets, logs, queries, retention, segments
+from mystic_collector.store import buckets, externals, lives, logs, queries, retention, segments
+from mystic_collector.store.external_records import ExternalRow
 from mystic_collector.store.figures import Figures
+from mystic_collector.store.life_records import Life, LifeQuery
 from mystic_collector.store.log_records import LogPage, LogQuery
 from mystic_collector.store.names import Names
 from mystic_collector.store.protocol import StoreError
-from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Sizes, SpanQuery, StoredSpan
+from mystic_collector.store.records import FunctionTotals, Incoming, Interval, Recent, Sizes, SpanQuery, StoredSpan
 from mystic_collector.store.schema import prepare
 
 _KEEP_POINT = (
@@ -95,6 +97,8 @@ class SqliteStore:
             service = incoming.resource.service
             self._figures.durations(number, service, incoming.functions, int(now * 1e9))
             self._figures.counts(number, service, incoming.counts, int(now * 1e9))
+            lives.keep(self._writing, self._names, number, incoming.marks)
+            externals.keep(self._writing, self._names, number, incoming.externals, int(now * 1e9))
         return number
 
     def functions(self, service: str = "", function: str = "") -> list[FunctionTotals]:
@@ -106,6 +110,21 @@ class SqliteStore:
         """Return what happened per interval."""
         with self._reading() as connection:
             return queries.history(connection, function, service, since)
+
+    def lives(self, query: LifeQuery) -> list[Life]:
+        """Return functions process by process."""
+        with self._reading() as connection:
+            return lives.find(connection, query, retention.PAST)
+
+    def externals(self, service: str = "", since: float = 0.0) -> list[ExternalRow]:
+        """Return what functions did outside of their processes."""
+        with self._reading() as connection:
+            return externals.find(connection, service, int(since * 1e9))
+
+    def recent(self, since: float, service: str = "") -> list[Recent]:
+        """Return what functions did lately."""
+        with self._reading() as connection:
+            return queries.recent(connection, since, service)
 
     def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
         """Return the newest matching traces."""
