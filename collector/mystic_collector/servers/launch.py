@@ -62,13 +62,14 @@ def argv_of(spec: ServerSpec) -> tuple[str, ...]:
     alone go to it (see :func:`replaces_entry_point`).
     """
     named = spec.command[0] if spec.command else ""
+    chosen: tuple[str, ...]
     match spec.server_type:
         case "npx":
-            package = (f"--package={spec.package}",) if named else ()
-            return ("npx", "--yes", *package, "--", named or spec.package, *spec.args)
+            chosen = (f"--package={spec.package}", "--", named) if named else ("--", spec.package)
+            return ("npx", "--yes", *chosen, *spec.args)
         case "uv":
-            package = ("--from", spec.package) if named else ()
-            return ("uvx", "--quiet", *package, named or spec.package, *spec.args)
+            chosen = ("--from", spec.package, named) if named else (spec.package,)
+            return ("uvx", "--quiet", *chosen, *spec.args)
         case "python":
             return ("python", "-c", _PYTHON, spec.package, named or _module_of(spec.package), *spec.args)
         case _:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from mystic_collector.servers.server import Health, LogLine, Server
-from mystic_collector.servers.spec import NOTHING, ServerSpec
+from mystic_collector.servers.spec import ServerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Endpoint:
 
     url: str
     transport: Literal["http", "sse"]
-    headers: Mapping[str, str] = NOTHING
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Pipe(Protocol):
@@ -88,7 +88,7 @@ class Servers(Protocol):
             UnknownServer: when there is none.
         """
 
-    async def list(self) -> tuple[Server, ...]:
+    async def listed(self) -> tuple[Server, ...]:
         """Return all servers, by name."""
 
     async def logs(self, name: str, tail: int = 200, since: float = 0.0) -> tuple[LogLine, ...]:

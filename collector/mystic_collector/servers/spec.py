@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 ServerType = Literal["archon", "npx", "uv", "python", "docker"]
 Transport = Literal["stdio", "http", "sse"]
 Network = Literal["outbound", "none"]
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +55,9 @@ class Placement:
     """
 
     context: str = ""
-    node_selector: Mapping[str, str] = NOTHING
+    node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Mapping[str, Any], ...] = ()
-    affinity: Mapping[str, Any] = NOTHING
+    affinity: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class ServerSpec:
     image: str = ""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default=NOTHING, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[Secret, ...] = ()
     transport: Transport = "stdio"
     port: int = 0
@@ -92,8 +89,8 @@ class ServerSpec:
     timeout: float = 120.0
     network: Network = "outbound"
     idle: float = 0.0
-    limits: Limits = Limits()
-    placement: Placement = Placement()
+    limits: Limits = field(default_factory=Limits)
+    placement: Placement = field(default_factory=Placement)
 
     def to_json(self, values: bool = False) -> dict[str, Any]:
         """Return it as the API has it, which :func:`~mystic_collector.servers.validation.read_spec` reads back.

@@ -1,0 +1,120 @@
+"""What a container wrote: read, and followed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Literal
+
+from docker import DockerClient
+from docker.errors import DockerException
+
+from mystic_collector.servers.docker.engine import Engine
+from mystic_collector.servers.docker.reading import seconds
+from mystic_collector.servers.secrets import hidden
+from mystic_collector.servers.server import LogLine, plain
+from mystic_collector.servers.spec import ServerSpec
+
+Stream = Literal["stdout", "stderr"]
+_WAITING = 1000
+"""Lines that wait for a slow reader; the oldest go."""
+
+
+def streams_of(spec: ServerSpec) -> tuple[Stream, ...]:
+    """Return what of a server's output is log: of a stdio server, standard output is protocol."""
+    return ("stderr",) if spec.transport == "stdio" else ("stdout", "stderr")
+
+
+def lines(data: bytes, stream: Stream, values: Iterable[str]) -> list[LogLine]:
+    """Return the engine's ``time text`` lines; ``values`` are replaced wherever they occur."""
+    found = []
+    for line in data.split(b"\n"):
+        time, _, text = line.decode("utf-8", "replace").partition(" ")
+        if time:
+            found.append(LogLine(seconds(time), stream, plain(hidden(text.rstrip("\r"), values))))
+    return found
+
+
+async def read(
+    engine: Engine, identity: str, spec: ServerSpec, values: Iterable[str], tail: int, since: float
+) -> list[LogLine]:
+    """Return the newest lines, oldest first."""
+    kept = tuple(values)
+
+    def question(client: DockerClient) -> list[LogLine]:
+        found: list[LogLine] = []
+        for stream in streams_of(spec):
+            data = client.api.logs(identity, timestamps=True, tail=tail, **_wanted(stream, since))
+            found += lines(data, stream, kept)
+        return found
+
+    found = sorted(await engine.ask(question), key=lambda line: line.time)
+    # The engine's own "since" includes the line at that very moment, to the nanosecond.
+    return [line for line in found if line.time > since][-tail:] if tail else []
+
+
+async def follow(
+    engine: Engine, identity: str, spec: ServerSpec, values: Iterable[str], tail: int, since: float
+) -> AsyncIterator[LogLine]:
+    """Yield lines until the container ends; threads read, and end with this."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[LogLine | None](_WAITING)
+    kept = tuple(values)
+    opened: list[Any] = []
+    over = threading.Event()
+
+    def put(line: LogLine | None) -> None:
+        if queue.full():
+            queue.get_nowait()
+        queue.put_nowait(line)
+
+    def tell(line: LogLine | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens
+            loop.call_soon_threadsafe(put, line)
+
+    def listen(stream: Stream) -> None:
+        try:
+            wanted = _wanted(stream, since)
+            source = engine.client().api.logs(identity, timestamps=True, tail=tail, stream=True, follow=True, **wanted)
+            opened.append(source)
+            rest = b""
+            for piece in source if not over.is_set() else ():
+                *whole, rest = (rest + piece).split(b"\n")
+                for line in lines(b"\n".join(whole), stream, kept):
+                    tell(line)
+        except (DockerException, OSError, ValueError, AttributeError):
+            pass  # the container or the engine has gone, or the reader closed the connection under us
+        finally:
+            tell(None)
+
+    wanted = streams_of(spec)
+    threads = [threading.Thread(target=listen, args=(one,), name="mystic-logs", daemon=True) for one in wanted]
+    for thread in threads:
+        thread.start()
+    ended = 0
+    try:
+        while ended < len(threads):
+            line = await queue.get()
+            if line is None:
+                ended += 1
+            elif line.time > since:
+                yield line
+    finally:
+        over.set()
+        for source in opened:
+            with contextlib.suppress(DockerException, OSError, AttributeError):
+                source.close()
+        await asyncio.shield(asyncio.to_thread(_join, threads))
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(5)
+
+
+def _wanted(stream: Stream, since: float) -> dict[str, Any]:
+    wanted: dict[str, Any] = {"stdout": stream == "stdout", "stderr": stream == "stderr"}
+    if since > 0:
+        wanted["since"] = since
+    return wanted

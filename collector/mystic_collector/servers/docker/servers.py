@@ -1,0 +1,328 @@
+"""The interface over a Docker engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mystic_collector.servers.docker import logs, network
+from mystic_collector.servers.docker.begin import Beginning
+from mystic_collector.servers.docker.container import MAIN, RESTARTS, SESSION, environment, spec_of
+from mystic_collector.servers.docker.engine import Engine, gone
+from mystic_collector.servers.docker.ours import Ours
+from mystic_collector.servers.docker.pipe import AttachedPipe, attach
+from mystic_collector.servers.docker.reading import MODE, judge, server_of
+from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany, UnknownServer
+from mystic_collector.servers.launch import RUNNER_IMAGES
+from mystic_collector.servers.protocol import Channel, Endpoint
+from mystic_collector.servers.secrets import Read, from_folder
+from mystic_collector.servers.server import Health, LogLine, Server
+from mystic_collector.servers.spec import ServerSpec
+
+_log = logging.getLogger("mystic_collector.servers")
+_HEALTH_PATIENCE = 2.0
+_GOODBYE = 2
+"""Seconds a process has after the end of its input, before it is killed."""
+
+
+@dataclass(slots=True)
+class _Sessions:
+    """Sessions of one stdio server: who has the process that was started with it, and how many others there are."""
+
+    open: int = 0
+    first_taken: bool = False
+
+
+class DockerServers:
+    """MCP servers as containers of one Docker engine; see :class:`~mystic_collector.servers.protocol.Servers`.
+
+    Of a stdio server, the process that was started with it serves the first session; every further one that is open at
+    the same time gets a container of its own from the same spec. After a session the process is begun anew.
+
+    Args:
+        owner: an id that is the same after a restart of this process, and nobody else's: what carries it in its
+            label is ours.
+        engine: the Docker engine.
+        runners: server type → image.
+        secrets: reads a secret's value.
+        most: servers that may be starting or running at a time.
+        most_sessions: sessions of one stdio server at a time.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        engine: Engine | None = None,
+        runners: Mapping[str, str] = RUNNER_IMAGES,
+        secrets: Read | None = None,
+        most: int = 20,
+        most_sessions: int = 8,
+    ) -> None:
+        self._engine = engine or Engine()
+        self._ours = Ours(self._engine, owner, runners, secrets or from_folder(None))
+        self._most = most
+        self._most_sessions = most_sessions
+        self._begun: dict[str, Beginning] = {}
+        self._sessions: dict[str, _Sessions] = {}
+        self._admission = asyncio.Lock()
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._adopted = False
+
+    @property
+    def mode(self) -> str:
+        """What runs them."""
+        return MODE
+
+    async def health(self) -> Health:
+        """Tell whether the engine answers."""
+        try:
+            version = await asyncio.wait_for(self._engine.ask(lambda client: client.version()), _HEALTH_PATIENCE)
+        except TimeoutError:
+            return Health(False, MODE, "the Docker engine does not answer in time", "see how busy it is")
+        except ServersError as error:
+            return Health(False, MODE, error.what, error.remedy)
+        return Health(True, MODE, facts={"engine": version.get("Version", "")})
+
+    async def start(self, spec: ServerSpec) -> Server:
+        """Begin to start a server."""
+        async with self._admission:
+            await self._adopt()
+            await self._admit(spec)
+            return self._begin(spec, 0)
+
+    async def _admit(self, spec: ServerSpec) -> None:
+        there = await self._ours.containers(role=MAIN)
+        names = {self._ours.name_of(one) for one in there} | self._begun.keys()
+        if spec.name in names:
+            raise NameTaken.named(spec.name)
+        live = {self._ours.name_of(one) for one in there if one["State"]["Status"] in ("running", "created", "paused")}
+        live |= {name for name, one in self._begun.items() if not one.settled.is_set()}
+        if len(live) >= self._most:
+            raise TooMany(f"there are {len(live)} servers, as many as may be", "stop one, or raise MYSTIC_SERVERS_MAX")
+
+    def _begin(self, spec: ServerSpec, restarts: int) -> Server:
+        beginning = Beginning(self._ours, spec, restarts)
+        self._begun[spec.name] = beginning
+        beginning.task = asyncio.create_task(beginning.run(), name=f"start {spec.name}")
+        return beginning.server
+
+    async def stop(self, name: str) -> Server:
+        """End a server and take it away."""
+        async with self._admission:
+            await self._adopt()
+            found = await self._take_away(name)
+            await self._ours.tidy(bool(self._begun))
+        return replace(found, state="stopped", detail="it was stopped", remedy="", progress=None)
+
+    async def restart(self, name: str) -> Server:
+        """End a server and begin it anew."""
+        async with self._admission:
+            await self._adopt()
+            found = await self._take_away(name)
+            return self._begin(found.spec, found.restarts + 1)
+
+    async def _take_away(self, name: str) -> Server:
+        found = await self._status(name)
+        beginning = self._begun.get(name)
+        if beginning is not None:
+            await beginning.abandon()
+        await self._ours.remove(await self._ours.containers(name=name))
+        self._begun.pop(name, None)
+        self._sessions.pop(name, None)
+        return found
+
+    async def status(self, name: str, wait: float = 0.0) -> Server:
+        """Return a server as it is."""
+        await self._adopted_once()
+        return await self._status(name, wait)
+
+    async def _status(self, name: str, wait: float = 0.0) -> Server:
+        beginning = self._begun.get(name)
+        if beginning is not None and wait > 0:
+            try:
+                await asyncio.wait_for(beginning.settled.wait(), wait)
+            except TimeoutError:
+                pass
+            beginning = self._begun.get(name)
+        if beginning is not None and (not beginning.settled.is_set() or beginning.server.state == "failed"):
+            return beginning.server
+        return await self._seen(await self._main(name))
+
+    async def listed(self) -> tuple[Server, ...]:
+        """Return all servers, by name."""
+        await self._adopted_once()
+        found = {self._ours.name_of(one): await self._seen(one) for one in await self._ours.containers(role=MAIN)}
+        for name, one in self._begun.items():
+            if not one.settled.is_set() or one.server.state == "failed":
+                found[name] = one.server
+        return tuple(found[name] for name in sorted(found))
+
+    async def logs(self, name: str, tail: int = 200, since: float = 0.0) -> tuple[LogLine, ...]:
+        """Return the newest lines, of sessions' processes too."""
+        await self._adopted_once()
+        if name in self._begun and not (await self._ours.containers(name=name)):
+            return ()
+        await self._main(name)
+        found: list[LogLine] = []
+        for one in await self._ours.containers(name=name):
+            try:
+                found += await self._read(one, tail, since)
+            except ServersError as error:
+                if not gone(error):  # a session ended meanwhile
+                    raise
+        return tuple(sorted(found, key=lambda line: line.time)[-tail:]) if tail else ()
+
+    async def follow(self, name: str, tail: int = 0, since: float = 0.0) -> AsyncIterator[LogLine]:
+        """Yield lines of the process that was started with the server."""
+        await self.status(name, wait=self._begun[name].spec.timeout if name in self._begun else 0.0)
+        if name in self._begun and not (await self._ours.containers(name=name)):
+            return
+        found = await self._main(name)
+        source = logs.follow(self._engine, found["Id"], self._spec(found), self._values(found), tail, since)
+        async for line in source:
+            yield line
+
+    @asynccontextmanager
+    async def open(self, name: str) -> AsyncIterator[Channel]:
+        """Return the way to a running server's MCP side."""
+        found = await self.status(name)
+        if found.state != "running":
+            detail = f" ({found.detail})" if found.detail else ""
+            raise NotRunning(f"the server {name!r} is {found.state}{detail}", found.remedy or "wait until it runs")
+        attributes = await self._main(name)
+        if found.spec.transport != "stdio":
+            where = network.address(attributes, self._ours.owner)
+            url = f"http://{where}:{found.spec.port}{found.spec.path}"
+            yield Endpoint(url, "sse" if found.spec.transport == "sse" else "http")
+            return
+        sessions = self._sessions.setdefault(name, _Sessions())
+        if sessions.open >= self._most_sessions:
+            raise TooMany(
+                f"{name!r} has {sessions.open} sessions, as many as it may have",
+                "end one, or raise MYSTIC_SERVERS_MAX_SESSIONS",
+            )
+        sessions.open += 1
+        first = not sessions.first_taken
+        sessions.first_taken = True
+        opened: tuple[AttachedPipe, str] | None = None
+        try:
+            opened = await self._process(found.spec, attributes, first)
+            yield opened[0]
+        finally:
+            self._part(name, sessions, first, opened)
+
+    async def _process(self, spec: ServerSpec, main: dict[str, Any], first: bool) -> tuple[AttachedPipe, str]:
+        """Return a process of a session's own and its container."""
+        if first:
+            return await attach(self._engine, main["Id"]), main["Id"]
+        identity = await self._ours.create(spec, SESSION, 0)
+        try:
+            pipe = await attach(self._engine, identity)  # before it runs: nothing it says can be missed
+            await self._engine.ask(lambda client: client.api.start(identity))
+        except BaseException:
+            await asyncio.shield(self._ours.remove_by_id(identity))
+            raise
+        return pipe, identity
+
+    def _part(self, name: str, sessions: _Sessions, first: bool, opened: tuple[AttachedPipe, str] | None) -> None:
+        """End a session's process behind; its place is free once it is gone."""
+
+        async def farewell() -> None:
+            try:
+                if opened is not None:
+                    await self._end(name, *opened, first)
+            except ServersError as error:
+                if not gone(error):
+                    _log.warning("a session of server %r could not be ended: %s", name, error)
+            finally:
+                if opened is not None:
+                    opened[0].close()
+                sessions.open -= 1
+                if first:
+                    sessions.first_taken = False
+
+        task = asyncio.create_task(farewell(), name=f"end a session of {name}")
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _end(self, name: str, pipe: AttachedPipe, identity: str, first: bool) -> None:
+        """End a session's process; one of the server itself that has failed stays, for people to see why."""
+        found = await self._ours.inspect(identity)
+        state, detail, _ = judge(found["State"], self._spec(found))
+        if state == "failed":
+            _log.warning("server %r failed in a session: %s", name, detail)
+        pipe.end_input()
+        if not first:
+            await self._ours.remove_by_id(identity)
+        elif state != "failed":
+            await self._ours.renew(identity, _GOODBYE)
+
+    async def close(self) -> None:
+        """Let go of the engine; what is being started goes on as far as it has come."""
+        for one in self._begun.values():
+            await one.abandon(leave=True)
+        if self._farewells:
+            await asyncio.wait(tuple(self._farewells), timeout=_GOODBYE + 5.0)
+        self._engine.close()
+
+    async def _adopted_once(self) -> None:
+        if not self._adopted:
+            async with self._admission:
+                await self._adopt()
+
+    async def _adopt(self) -> None:
+        """Take over what a former process with our id has left: servers go on, its sessions have nobody any more."""
+        if self._adopted:
+            return
+        await self._ours.remove(await self._ours.containers(role=SESSION))
+        for one in await self._ours.containers(role=MAIN):
+            spec = spec_of(one)
+            if spec is None:
+                await self._ours.remove([one])
+            elif one["State"]["Status"] == "created":  # it was ended in the middle of a start
+                await self._ours.remove([one])
+                self._begin(spec, int(one["Config"]["Labels"].get(RESTARTS, "0")))
+            elif spec.transport == "stdio" and one["State"]["Status"] == "running":
+                await self._ours.renew(one["Id"], 0)  # a session may have been in the middle of something
+        self._adopted = True
+
+    async def _main(self, name: str) -> dict[str, Any]:
+        found = await self._ours.containers(name=name, role=MAIN)
+        if not found:
+            raise UnknownServer.named(name)
+        return found[0]
+
+    async def _seen(self, attributes: dict[str, Any]) -> Server:
+        spec = self._spec(attributes)
+        sessions = self._sessions.get(spec.name)
+        told = attributes["State"]
+        if sessions is not None and sessions.first_taken and told["Status"] in ("exited", "restarting"):
+            told = {**told, "Status": "running"}  # between two sessions its process is begun anew
+            return server_of(spec, {**attributes, "State": told})
+        server = server_of(spec, attributes)
+        if server.state != "failed" or told.get("OOMKilled"):
+            return server
+        last = await self._read(attributes, 1, 0.0)
+        return server_of(spec, attributes, last[-1].text[:300] if last else "")
+
+    async def _read(self, attributes: dict[str, Any], tail: int, since: float) -> list[LogLine]:
+        spec = self._spec(attributes)
+        return await logs.read(self._engine, attributes["Id"], spec, self._values(attributes), tail, since)
+
+    def _spec(self, attributes: dict[str, Any]) -> ServerSpec:
+        spec = spec_of(attributes)
+        if spec is None:
+            name = self._ours.name_of(attributes)
+            raise NotRunning(
+                f"the labels of the server {name!r} were changed by somebody", "stop it, and start it again"
+            )
+        return spec
+
+    def _values(self, attributes: dict[str, Any]) -> list[str]:
+        """Return what must not be read in a log: the values of its variables and secrets."""
+        spec, values = self._spec(attributes), environment(attributes)
+        return [values.get(name, "") for name in (*spec.env, *(one.env for one in spec.secrets))]
