@@ -98,6 +98,37 @@ _FIGURES = _fields(
     processes=_WHOLE,
     decisions=_list(_fields(strategy=_TEXT, decision=_TEXT, reason=_TEXT, count=_WHOLE)),
 )
+_SIDE = _fields(
+    call_count=_WHOLE,
+    timed_count=_WHOLE,
+    exceptions=_WHOLE,
+    error_rate={"type": ["number", "null"]},
+    hits=_WHOLE,
+    misses=_WHOLE,
+    hit_rate={"type": ["number", "null"]},
+    total_time=_NUMBER,
+    **{name: {"type": ["number", "null"]} for name in ("avg_time", "p50", "p95", "p99")},
+    decisions={"type": "object", "additionalProperties": _WHOLE},
+    processes=_WHOLE,
+)
+_IMPACT = _fields(
+    id=_TEXT,
+    target=_TEXT,
+    owner=_TEXT,
+    reason=_TEXT,
+    released_at={"type": ["number", "null"]},
+    versions=_list(
+        _fields(
+            version=_WHOLE,
+            strategies=_list(_TEXT),
+            functions=_list(
+                _fields(function=_TEXT, service=_TEXT, stage=_TEXT, before=_SIDE, after=_SIDE, change=_OBJECT)
+            ),
+            sum=_OBJECT,
+        )
+    ),
+    lost=_WHOLE,
+)
 _FUNCTION = _fields(
     function=_TEXT,
     service=_TEXT,
@@ -252,6 +283,14 @@ OPERATIONS = (
         status=201,
     ),
     Operation("get", "/api/hijacks/{id}", "One hijack and how far it is in force", _HIJACK),
+    Operation("get", "/api/hijacks/{id}/impact", "What one hijack has changed, measured; also released", _IMPACT),
+    Operation(
+        "get",
+        "/api/analysis/impact",
+        "What each hijack has changed, newest first",
+        _fields(impacts=_list(_IMPACT), count=_WHOLE),
+        {"function": _TEXT, "service": _TEXT, "limit": _WHOLE},
+    ),
     Operation("put", "/api/hijacks/{id}", "Replace a hijack", _HIJACK, {"dry_run": _TRUTH}, body=_HIJACK),
     Operation("delete", "/api/hijacks/{id}", "Remove a hijack", _fields(removed=_HIJACK, version=_WHOLE)),
     Operation(

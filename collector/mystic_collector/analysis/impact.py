@@ -41,7 +41,7 @@ class Wording:
 
 @dataclass(slots=True)
 class _Side:
-    """Calls of one side, and where they come from."""
+    """Calls of one side, and the processes that made them."""
 
     tallies: list[Tally] = field(default_factory=list)
     instances: set[str] = field(default_factory=set)
@@ -49,7 +49,8 @@ class _Side:
 
     def add(self, life: Life, tally: Tally) -> None:
         self.tallies.append(tally)
-        self.instances.add(life.instance)
+        if tally.calls:
+            self.instances.add(life.instance)
 
 
 _Where = tuple[str, str, str]  # function, service, stage
