@@ -9,8 +9,9 @@ from __future__ import annotations
 import _thread
 import sys
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from mystic_agent import native, nested, plan, targets, trampoline
 from mystic_agent.attached import COUNT, RELEASED, SHARED_WITH_AGENT, Attached
@@ -29,6 +30,9 @@ from mystic_agent.scope import Scope
 from mystic_agent.strategies import Subject
 from mystic_agent.swap import Swapped
 from mystic_agent.trampoline import is_trampoline
+
+if TYPE_CHECKING:
+    from mystic_agent.cache.shared import Shared
 
 
 class Attachments:
@@ -66,6 +70,8 @@ class Attachments:
         self.hijacks: tuple[Hijack, ...] = ()
         self.rejected: tuple[tuple[str, str], ...] = ()
         self.version = -1  # of the registry, that the hijacks are of
+        self.shared: Shared | None = None  # where processes share cached results
+        self.secret = ""  # keys the digests of values
         self._failing: deque[tuple[Attached, str, object, str]] = deque()  # (function, hijack, its strategies, why)
         self.revision = 0  # grows with every change that a report would show
         self._lock = _thread.RLock()
@@ -236,7 +242,15 @@ class Attachments:
             Events(attached.name, self.events),
             give_up=lambda hijack, strategies, why: self._failing.append((attached, hijack, strategies, why)),
             note=lambda hijack, strategy, text: self._note(attached, hijack, strategy, text),
+            shared=self.shared,
+            digests=self.digests,
         )
+
+    def digests(self) -> Callable[[tuple[Any, ...]], int]:
+        """Return what turns values into digests, agreed on by the processes of this service."""
+        from mystic_agent.cache.digest import digests
+
+        return digests(self.service, self.secret)
 
     def _note(self, attached: Attached, hijack: str, strategy: str, text: str) -> None:
         """Keep what a strategy wants people to see; on any thread, and without a lock."""
@@ -263,6 +277,10 @@ class Attachments:
             raise Refused(why)
         counting = attached.level == COUNT and not chosen.strategies
         state = "counting" if counting else "attached"
+        if chosen.strategies or counting:
+            attached.analysis = None
+        elif attached.analysis is not None:
+            chosen = attached.analysis
         if attached.state == state and attached.plan is not None and attached.plan.strategies == chosen.strategies:
             return
         if attached.state == state and attached.plan is None and not chosen.strategies:
@@ -310,6 +328,22 @@ class Attachments:
             attached.level, attached.governed = level, reason
             self._settle(attached)
             nested.adopt(attached.nested)
+
+    def analyze(self, name: str, share: float | None) -> None:
+        """Note the calls of a function besides what is in force on it, at a share of a core; None ends that.
+
+        It shows in no report, and is over as soon as the function gets a strategy.
+        """
+        with self._lock:
+            attached = self.by_name.get(name)
+            if attached is None:
+                return
+            attached.analysis = plan.analysis(share) if share is not None else None
+            if attached.state == "attached" and not (attached.plan is not None and attached.plan.strategies):
+                attached.state = "released"  # in name only: the new hook replaces the old one, and no call is missed
+                self._settle(attached)
+            if share is None:
+                attached.forget_analysis()
 
     def release_all(self) -> None:
         """Put every function back; nothing of ours stays on any call."""

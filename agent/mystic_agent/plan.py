@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import _thread
 from collections.abc import Iterable
-from functools import lru_cache
 from time import perf_counter_ns
-from types import CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mystic_agent.contract.deny import denied
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.strategy import OBSERVING, StrategySpec
+from mystic_agent.guard import FAULTS
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.span import place_now
 from mystic_agent.observe.templates import COUNT, OBSERVE, apart, hit
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.strategies import Stage, Strategy, Subject, known
-from mystic_agent.strategies.cache import Cached, stage
 from mystic_agent.swap import Hook
-from mystic_agent.trampoline import MARK
+from mystic_agent.trampoline import marked
+
+if TYPE_CHECKING:
+    from mystic_agent.strategies.cached import Cached
 
 
 class Plan(NamedTuple):
@@ -43,6 +44,11 @@ class Plan(NamedTuple):
         kept = tuple(hijacks)
         pairs = [pair for pair in zip(self.strategies, self.owners, strict=True) if pair[1] in kept]
         return Plan(kept, tuple(spec for spec, _ in pairs), tuple(owner for _, owner in pairs))
+
+
+def analysis(share: float) -> Plan:
+    """Return the plan that notes a function's calls, at most at ``share`` of a core."""
+    return Plan((), (StrategySpec("analyze", {"share": share}),), ("",))
 
 
 class Refused(Exception):
@@ -103,10 +109,9 @@ def compose(
         spec, owner = specs[position], plan.owners[position]
         mine = subject.under(owner, plan.of((owner,)).strategies, spec.name)
         if position == 0 and spec.name == "cache":
-            front = Cached(mine, spec.options)
-            following = _marked(stage(front, following))
+            front, following = _cache(mine, spec, following)
         else:
-            following = _marked(_strategy(spec.name).make(mine, spec.options, following))
+            following = marked(_strategy(spec.name).make(mine, spec.options, following))
     body = (COUNT if counting and not specs else OBSERVE)[subject.kind]
     constants: dict[str, Any] = {
         **observing(subject.meter, subject.tracer),
@@ -115,10 +120,20 @@ def compose(
     }
     if front is not None and front.fast:
         body = hit([f"p{i}" for i in front.keyed]) + body
-        constants |= {"K": front.memory, "T": type, "H": subject.meter.cell("cache", "hit", untimed=True)}
+        hits = subject.meter.cell("cache", "hit", untimed=True)
+        constants |= {"K": front.memory, "T": type, "H": hits, "F": FAULTS}
     if shared_with_agent:
         body = apart(subject.kind, body)
     return body, constants
+
+
+def _cache(subject: Subject, spec: StrategySpec, following: Stage) -> tuple[Cached, Stage]:
+    """Return the cache that comes first, which the trampoline looks into by itself, and its stage."""
+    from mystic_agent.strategies.cache import stage
+    from mystic_agent.strategies.cached import Cached
+
+    cached = Cached(subject, spec.options)
+    return cached, marked(stage(cached, following))
 
 
 def observing(meter: Meter, tracer: Tracer) -> dict[str, Any]:
@@ -131,18 +146,6 @@ def observing(meter: Meter, tracer: Tracer) -> dict[str, Any]:
         "S": place_now.set,
         "I": _thread.get_ident,
     }
-
-
-def _marked(stage: Stage) -> Stage:
-    """Return ``stage`` with a file name that warnings and logging skip when they look for the caller."""
-    if type(stage) is FunctionType:
-        stage.__code__ = _mark(stage.__code__)
-    return stage
-
-
-@lru_cache(maxsize=256)
-def _mark(code: CodeType) -> CodeType:
-    return code.replace(co_filename=MARK + code.co_filename)
 
 
 class _Threads:

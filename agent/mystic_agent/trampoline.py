@@ -18,9 +18,12 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 MARK = "<mystic importlib._bootstrap> "
 
@@ -67,8 +70,21 @@ def form_of(code: CodeType) -> Form:
 
 
 def is_trampoline(code: CodeType) -> bool:
-    """True for code made by :func:`build`."""
+    """True for code made by :func:`build`, and for other code of ours that is marked like it."""
     return code.co_filename.startswith(MARK)
+
+
+@lru_cache(maxsize=256)
+def mark(code: CodeType) -> CodeType:
+    """Return ``code`` with a file name that warnings and logging skip when they look for the caller."""
+    return code.replace(co_filename=MARK + code.co_filename)
+
+
+def marked(function: F) -> F:
+    """Mark a function of ours that stands between a caller and the application's function."""
+    if type(function) is FunctionType and not is_trampoline(function.__code__):
+        function.__code__ = mark(function.__code__)
+    return function
 
 
 def flatten(code: CodeType) -> CodeType:

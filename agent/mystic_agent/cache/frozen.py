@@ -6,6 +6,7 @@ A mutable result that callers share would let one caller change what the next on
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), range, type(Ellipsis)})
@@ -81,3 +82,62 @@ def weight(value: Any, parts: int = MOST_PARTS) -> int:
             except AttributeError:
                 continue
     return size if left > 0 else size * (1 + len(stack) // max(parts, 1))
+
+
+def transient(value: Any, parts: int = 1000) -> str:
+    """Return why ``value`` is good for one caller only, or an empty text; containers of exact types are opened.
+
+    Iterators, coroutines and files are used up by their first reader; locks and sockets belong to somebody.
+    """
+    stack, left = [value], parts
+    while stack and left > 0:
+        item = stack.pop()
+        left -= 1
+        kind = type(item)
+        if kind in _PLAIN:
+            continue
+        if kind in (list, tuple, set, frozenset):
+            stack.extend(item)
+        elif kind is dict:
+            stack.extend(item.values())
+        elif _used_up(kind):
+            return f"result of type {kind.__qualname__}, which one caller uses up"
+    return ""
+
+
+_READ_ONCE = frozenset(("__next__", "__anext__", "__await__"))
+_OWNED = frozenset(
+    {
+        ("_io", "_IOBase"),
+        ("_socket", "socket"),
+        ("_thread", "lock"),
+        ("_thread", "RLock"),
+        ("_contextvars", "Token"),
+        ("asyncio.locks", "_ContextManagerMixin"),
+        ("builtins", "memoryview"),
+    }
+)
+_mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+
+
+def _used_up(kind: type) -> bool:
+    bases = _mro(kind)
+    if any(not _READ_ONCE.isdisjoint(base.__dict__) for base in bases):
+        return True
+    return any((base.__module__, base.__qualname__) in _OWNED for base in bases)
+
+
+def reraisable(error: Exception) -> Exception:
+    """Return a copy of ``error`` that can be raised again: without traceback, cause and context.
+
+    Raises:
+        Exception: when its type does not copy to an exception of the same type.
+    """
+    import copy
+
+    made = copy.copy(error)
+    if type(made) is not type(error) or made is error:
+        raise TypeError(f"{type(error).__qualname__} copies to something else")
+    made.__cause__ = made.__context__ = None
+    made.__suppress_context__ = error.__suppress_context__
+    return made.with_traceback(None)

@@ -20,7 +20,7 @@ MOST_NODES = 20_000
 LONGEST_BYTES = 64 * 2**20
 _DIGEST_FROM = 4096
 
-SIMPLE = (int, str, bytes, bool, type(None))
+SIMPLE = frozenset((int, str, bytes, bool, type(None)))
 """Types whose values are their own key within one type; hashing them runs no foreign code."""
 
 
@@ -68,18 +68,19 @@ class _Walk:
 
     def key(self, value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind in SIMPLE:
-            return (kind, _digest(value) if kind in (str, bytes) and len(value) > _DIGEST_FROM else value)
+        plain = type(kind) is type  # looking up any other type could run the hash of its metaclass
+        if plain and kind in SIMPLE:
+            return (kind, _digest(value) if (kind is str or kind is bytes) and len(value) > _DIGEST_FROM else value)
         self.nodes += 1
         if depth > DEEPEST or self.nodes > MOST_NODES:
             raise Unkeyable("argument too deep or too large")
-        reader = _READERS.get(kind)
+        reader = _READERS.get(kind) if plain else None
         if reader is not None:
             return reader(self, value, depth + 1)
         return self._other(value, kind, depth + 1)
 
     def _other(self, value: Any, kind: type, depth: int) -> Any:
-        if issubclass(kind, type) or kind in (FunctionType, BuiltinFunctionType, ModuleType):
+        if issubclass(kind, type) or kind is FunctionType or kind is BuiltinFunctionType or kind is ModuleType:
             return Same(value)
         if _by_name(kind, "enum", "Enum"):
             return (Same(kind), object.__getattribute__(value, "_name_"))
@@ -125,6 +126,8 @@ class _Walk:
         return (complex, struct.pack("<dd", value.real, value.imag))
 
     def raw(self, value: bytearray, _: int) -> Any:
+        if len(value) > LONGEST_BYTES:
+            raise Unkeyable("argument of more than 64 MiB")
         return (bytearray, _digest(bytes(value)))
 
     def span(self, value: Any, _: int) -> Any:
@@ -133,9 +136,9 @@ class _Walk:
 
 def _digest(value: str | bytes) -> Any:
     """Long text is kept as length and BLAKE2b-256 (RFC 7693), so that keys stay small."""
-    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-    if len(data) > LONGEST_BYTES:
+    if len(value) > LONGEST_BYTES:
         raise Unkeyable("argument of more than 64 MiB")
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
     return (len(data), blake2b(data, digest_size=32).digest())
 
 
@@ -163,7 +166,8 @@ def _by_name(kind: type, module: str, name: str) -> bool:
 
 def _late_reader(kind: type) -> Reader | None:
     """Return the reader of a type whose module we do not import: the standard library's values, and numpy's."""
-    return _LATE.get((kind.__module__, kind.__qualname__)) if _genuine(kind) else None
+    reader = _LATE.get((kind.__module__, kind.__qualname__))
+    return reader if reader is not None and _genuine(kind) else None
 
 
 def _genuine(kind: type) -> bool:

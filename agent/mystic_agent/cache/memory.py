@@ -2,7 +2,8 @@
 
 Two views of the same entries: ``entries`` by canonical key, and ``kinds`` for calls whose arguments are
 all of SIMPLE types and whose result is immutable: ``kinds[types][values] = (expires_ns, value)``. The
-trampoline reads ``kinds`` directly; a lookup there can only run the hash of a builtin type.
+trampoline reads ``kinds`` directly; a lookup there can only run the hash of a builtin type, and of the metaclass of
+an argument's type.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import _thread
 from collections.abc import Callable, Hashable
 from time import perf_counter_ns
 from typing import Any, NamedTuple
+
+from mystic_agent.cache.flights import Flights
 
 Fast = tuple[Hashable, Hashable]
 """(types, values) of a call that the trampoline can look up itself."""
@@ -26,6 +29,7 @@ class Entry(NamedTuple):
         shared: may be handed out as it is.
         size: estimated bytes.
         fast: where it also stands in ``kinds``.
+        stale_ns: until when it may be served although it has expired, while it is computed anew.
     """
 
     expires_ns: int
@@ -34,6 +38,7 @@ class Entry(NamedTuple):
     shared: bool
     size: int
     fast: Fast | None
+    stale_ns: int = 0
 
 
 class Memory:
@@ -53,15 +58,22 @@ class Memory:
         self._max_bytes = max_bytes
         self._max_entries = max_entries
         self.lock = _thread.RLock()
-        self.flights: dict[Hashable, Any] = {}  # by key, the computations under way that others wait for
+        self.flights = Flights()
 
     def find(self, key: Hashable) -> Entry | None:
-        """Return the entry under ``key`` when it is still to be served; an expired one is removed."""
+        """Return the entry under ``key`` when it may still be served, be it stale; one that is over is removed."""
         entry = self.entries.get(key)
-        if entry is None or entry.expires_ns > self.clock():
+        if entry is None:
+            return None
+        now = self.clock()
+        if entry.expires_ns > now or entry.stale_ns > now:
             return entry
         self.remove(key)
         return None
+
+    def fresh(self, entry: Entry) -> bool:
+        """False when ``entry`` has expired and may only be served because it is computed anew."""
+        return entry.expires_ns > self.clock()
 
     def put(self, key: Hashable, entry: Entry) -> bool:
         """Keep ``entry``; False when it alone is larger than the bound."""
@@ -96,9 +108,10 @@ class Memory:
         """Remove what has expired; return how many entries went. Called by the agent's thread."""
         now, gone = self.clock(), 0
         for key, entry in list(self.entries.items()):
-            if entry.expires_ns <= now:
+            if max(entry.expires_ns, entry.stale_ns) <= now:
                 self.remove(key)
                 gone += 1
+        self.flights.sweep()
         return gone
 
     def clear(self) -> None:
@@ -111,4 +124,4 @@ class Memory:
     def reset(self) -> None:
         """Take new locks and wait for no thread of the parent, as a forked child must; what is kept stays valid."""
         self.lock = _thread.RLock()
-        self.flights.clear()
+        self.flights.reset()

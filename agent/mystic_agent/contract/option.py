@@ -16,6 +16,7 @@ from typing import Any
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.path import parse_path
+from mystic_agent.contract.place import parse_place
 from mystic_agent.contract.target import parse_target
 
 Reader = Callable[[object, str], Any]
@@ -171,6 +172,23 @@ def path(value: object, field: str) -> str:
     parse_path(value, field)
     assert isinstance(value, str)  # noqa: S101 -- parse_path has refused anything else
     return value
+
+
+def places(value: object, field: str) -> tuple[str, ...]:
+    """Read a list of places, such as ``request.user.id`` or ``contextvar:app.context:user``, or a text with commas."""
+    value = _listed(value)
+    if not isinstance(value, (list, tuple)) or len(value) > MOST_NAMES:
+        raise Invalid(field, value, f'give a list of at most {MOST_NAMES} places, such as ["request.user.id"]')
+    return tuple(parse_place(one, f"{field}[{i}]").text for i, one in enumerate(value))
+
+
+def left_out(value: object, field: str) -> tuple[str, ...]:
+    """Read a list of names of arguments, and of context-local variables such as ``contextvar:app.log:request_id``."""
+    value = _listed(value)
+    if not isinstance(value, (list, tuple)):
+        return names(value, field)
+    variables = [one for one in value if isinstance(one, str) and ":" in one]
+    return (*names([one for one in value if one not in variables], field), *places(variables, field))
 
 
 def data(value: object, field: str) -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mystic_agent.contract import option
-from mystic_agent.contract.duration import seconds
+from mystic_agent.contract.duration import LONGEST_SECONDS, seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.option import Option
 
@@ -73,14 +73,27 @@ STRATEGIES: dict[str, dict[str, Option]] = {
     },
     "cache": {
         "ttl": Option(seconds, 60.0, "how long a result is served, from the moment it was computed"),
+        "stale": Option(
+            option.span(LONGEST_SECONDS), 0.0, "how long after that it is still served while one call computes it anew"
+        ),
+        "scope": Option(
+            option.choice("process", "shared"), "process", "shared: processes share what they keep, by the collector"
+        ),
+        "vary_by": Option(
+            option.places, (), "what else the result depends on, e.g. request.user.id or contextvar:app.context:user"
+        ),
+        "ignore": Option(
+            option.left_out,
+            (),
+            "what it does not depend on: arguments, e.g. self, or contextvar:app.log:request_id",
+        ),
+        "identity": Option(option.names, (), "attributes of self that stand for it in the key"),
+        "copy": Option(option.choice("auto", "never", "deep"), "auto", "auto copies mutable results on the way out"),
+        "exceptions": Option(option.flag, False, "also keep exceptions"),
         "max_bytes": Option(
             option.size, 64 * 2**20, "estimated bytes kept in one process; least recently stored go first"
         ),
         "max_entries": Option(option.whole(1, 10_000_000), 100_000, "results kept in one process"),
-        "ignore": Option(option.names, (), "arguments left out of the key, e.g. self"),
-        "identity": Option(option.names, (), "attributes of self that stand for it in the key"),
-        "copy": Option(option.choice("auto", "never", "deep"), "auto", "auto copies mutable results on the way out"),
-        "exceptions": Option(option.flag, False, "also keep exceptions"),
     },
     "mock": {
         "value": Option(option.data, None, "what is returned, as JSON"),

@@ -175,9 +175,13 @@ COUNT = {
 }
 """Counting only: what the governor steps the hottest functions down to."""
 
+# The types of arguments are looked up by their hash, which a metaclass may have defined and which may raise.
 _HIT = """
 if not $P.live or $G() is None:
-    _mystic_k = $K.kinds.get({kinds})
+    try:
+        _mystic_k = $K.kinds.get({kinds})
+    except $F:
+        _mystic_k = None
     if _mystic_k is not None:
         _mystic_k = _mystic_k.get({values})
         if _mystic_k is not None and _mystic_k[0] > $N():
@@ -192,7 +196,8 @@ def hit(names: list[str]) -> str:
     Args:
         names: the parameters that make the key.
 
-    Inside a sampled trace the call takes the long way, which gives it a span.
+    Inside a sampled trace the call takes the long way, which gives it a span. ``$K`` is the Memory, ``$H`` the cell
+    that counts, ``$T`` is ``type``, and ``$F`` what the guard stops.
     """
     kinds = ", ".join(f"$T({name})" for name in names)
     if len(names) == 1:

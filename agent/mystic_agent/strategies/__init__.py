@@ -20,13 +20,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from mystic_agent.guard import UNWATCHED, Ward
 from mystic_agent.observe.events import NOWHERE, Events
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.trampoline import VARARGS, VARKEYWORDS
+
+if TYPE_CHECKING:
+    from mystic_agent.cache.shared import Shared
 
 Stage = Callable[..., Any]
 
@@ -37,6 +40,12 @@ def _nothing(module: str) -> bool:
 
 def _untold(*what: object) -> None:
     return
+
+
+def _digests() -> Callable[[tuple[Any, ...]], int]:
+    from mystic_agent.cache.digest import digests
+
+    return digests("")
 
 
 class Subject(NamedTuple):
@@ -56,6 +65,8 @@ class Subject(NamedTuple):
         guard: where the strategy's own failures end; one that keeps failing is given up.
         give_up: takes (hijack, its strategies, reason); that hijack is soon taken off this function.
         note: takes (hijack, strategy, text); the text is reported with the function, for people.
+        shared: where processes share cached results; None when they do not.
+        digests: makes what turns values into digests that the processes of the service agree on.
     """
 
     name: str
@@ -71,6 +82,8 @@ class Subject(NamedTuple):
     guard: Ward = UNWATCHED
     give_up: Callable[[str, object, str], None] = _untold
     note: Callable[[str, str, str], None] = _untold
+    shared: Shared | None = None
+    digests: Callable[[], Callable[[tuple[Any, ...]], int]] = _digests
 
     def under(self, hijack: str, strategies: object, name: str) -> Subject:
         """Return the subject as the strategy ``name`` of a hijack gets it."""
@@ -108,6 +121,7 @@ class Strategy(Protocol):
 
 NAMES = (
     "ab",
+    "analyze",
     "block",
     "cache",
     "circuit_breaker",

@@ -7,7 +7,8 @@ from typing import Any
 
 from mystic_agent.strategies import Stage, Subject, alternative
 from mystic_agent.strategies.decision import Decision
-from mystic_agent.strategies.sticky import Sticky, Unreadable
+from mystic_agent.strategies.reading import Unreadable
+from mystic_agent.strategies.sticky import Sticky
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:

@@ -1,8 +1,7 @@
 """Where a caller falls on the line from 0 to 1: always the same place, in every process, by a key in its arguments.
 
-The key is read by a path of names and positions (see ``contract.path``), with attributes as the application would read
-them, so that properties run. Its place is a hash; a share covers the line from 0, so that a growing share takes
-callers in and lets none go.
+The key is read by a path of names and positions (see ``reading``). Its place is a hash; a share covers the line from 0,
+so that a growing share takes callers in and lets none go.
 """
 
 from __future__ import annotations
@@ -12,20 +11,9 @@ from typing import Any
 
 from mystic_agent.contract.path import parse_path
 from mystic_agent.strategies import Subject
+from mystic_agent.strategies.reading import Reading, Unreadable
 
 _LINE = 1 << 64
-
-
-class Unreadable(Exception):
-    """The arguments hold no such key.
-
-    Attributes:
-        reason: of few distinct values; it is counted.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Sticky:
@@ -42,16 +30,8 @@ class Sticky:
     """
 
     def __init__(self, subject: Subject, path: str, share: float, salt: str) -> None:
-        first, *self._steps = parse_path(path, "key")
-        names = subject.parameters
-        self.problem = ""
-        if first in names:
-            self._first = names.index(str(first))
-        elif subject.double_star >= 0:
-            self._first = subject.double_star
-            self._steps.insert(0, first)
-        else:
-            self.problem = f"key begins with {first}, but the parameters are {', '.join(names) or 'none'}"
+        self._reading = Reading(subject, parse_path(path, "key"), path)
+        self.problem = f"key {self._reading.problem}" if self._reading.problem else ""
         self._path = path
         self._salt = (salt or subject.name).encode("utf-8", "surrogatepass")
         self._covered = round(share * _LINE)
@@ -62,18 +42,9 @@ class Sticky:
         Raises:
             Unreadable: when the arguments hold no key.
         """
-        key = _text(self._read(values), self._path).encode("utf-8", "surrogatepass")
+        key = _text(self._reading.read(values), self._path).encode("utf-8", "surrogatepass")
         digest = blake2b(len(self._salt).to_bytes(4, "big") + self._salt + key, digest_size=8).digest()
         return int.from_bytes(digest, "big") < self._covered
-
-    def _read(self, values: tuple[Any, ...]) -> Any:
-        value = values[self._first]
-        for step in self._steps:
-            try:
-                value = value[step] if isinstance(step, int) or isinstance(value, dict) else getattr(value, step)
-            except (AttributeError, LookupError, TypeError):
-                raise Unreadable(f"no {self._path}") from None
-        return value
 
 
 def _text(value: Any, path: str) -> str:

@@ -1,0 +1,253 @@
+"""What a function reads besides its arguments that differs from caller to caller: context variables and their like.
+
+Found from the code, without running any of it: the names that a function's instructions load are followed through
+globals, closures, modules, classes and ``self``, into the functions of the same application that it calls, and those
+they call. It finds what is named; what is computed by name, or lies inside another library, it cannot see.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+from mystic_agent.trampoline import is_trampoline
+
+DEEPEST = 6
+MOST_FUNCTIONS = 300
+MOST_ITEMS = 100
+
+_LOCALS = frozenset(
+    {
+        ("_thread", "_local"),
+        ("_threading_local", "local"),
+        ("asgiref.local", "Local"),
+        ("eventlet.corolocal", "local"),
+        ("gevent._gevent_clocal", "local"),
+        ("gevent.local", "local"),
+        ("werkzeug.local", "Local"),
+        ("werkzeug.local", "LocalProxy"),
+        ("werkzeug.local", "LocalStack"),
+    }
+)
+_READERS = frozenset({"django.utils.timezone", "django.utils.translation", "flask_babel", "flask_login.utils"})
+"""Modules whose functions answer for the caller's context."""
+
+_mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_space: Callable[[type], dict[str, Any]] = type.__dict__["__dict__"].__get__
+
+
+class Ambient(NamedTuple):
+    """One thing that belongs to the caller's context.
+
+    Attributes:
+        thing: the variable, proxy or function itself.
+        name: how the code calls it, e.g. ``app.context:user``.
+        kind: ``contextvar`` or ``local``.
+        reader: ``module:qualname`` of the function that names it.
+    """
+
+    thing: Any
+    name: str
+    kind: str
+    reader: str
+
+
+def kind_of(thing: Any) -> str:
+    """Return ``contextvar`` or ``local`` for what belongs to a context, else an empty text; no method of it runs."""
+    kind = type(thing)
+    if (kind.__module__, kind.__qualname__) in (("_contextvars", "ContextVar"), ("contextvars", "ContextVar")):
+        return "contextvar"
+    if any((base.__module__, base.__qualname__) in _LOCALS for base in _mro(kind)):
+        return "local"
+    return ""
+
+
+def ambient(function: FunctionType, holder: type | None, ours: Callable[[str], bool]) -> list[Ambient]:
+    """Return what the result of ``function`` may depend on besides its arguments.
+
+    Args:
+        function: the original, not a trampoline.
+        holder: the class it is a method of, if any.
+        ours: true of the modules whose functions are followed.
+    """
+    search = _Search(ours)
+    search.enter(function, holder, 0)
+    while search.waiting and len(search.seen) < MOST_FUNCTIONS:
+        one, owner, depth = search.waiting.popleft()
+        search.read(one.__code__, one, owner, depth)
+    return search.found
+
+
+class _Search:
+    def __init__(self, ours: Callable[[str], bool]) -> None:
+        self.ours = ours
+        self.found: list[Ambient] = []
+        self.seen: set[int] = set()
+        self.waiting: deque[tuple[FunctionType, type | None, int]] = deque()
+
+    def enter(self, function: FunctionType, holder: type | None, depth: int) -> None:
+        function = _behind(function)
+        code = function.__code__
+        if id(code) not in self.seen and depth <= DEEPEST:
+            self.seen.add(id(code))
+            self.waiting.append((function, holder, depth))
+
+    def read(self, code: CodeType, function: FunctionType, holder: type | None, depth: int) -> None:
+        """Follow the instructions of one function, and of what is defined inside it."""
+        reader = f"{function.__module__}:{function.__qualname__}"
+        for thing, name, owner in _Names(code, function, holder).named():
+            self.visit(thing, name, reader, owner, depth)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                self.read(constant, function, holder, depth)
+
+    def visit(self, thing: Any, name: str, reader: str, owner: type | None, depth: int) -> None:
+        """Look at one thing that the code names."""
+        kind = kind_of(thing)
+        thing = _plain(thing)
+        if type(thing) is FunctionType and thing.__module__ in _READERS:
+            kind, name = "local", f"{thing.__module__}:{thing.__qualname__}"
+        if kind:
+            if all(one.thing is not thing for one in self.found):
+                self.found.append(Ambient(thing, name, kind, reader))
+        elif type(thing) is FunctionType:
+            if self.ours(str(thing.__module__)):
+                self.enter(thing, owner, depth + 1)
+        elif isinstance(thing, type) and self.ours(str(thing.__module__)):
+            for special in ("__new__", "__init__", "__post_init__"):
+                made = _plain(_static(thing, special))
+                if type(made) is FunctionType:
+                    self.enter(made, thing, depth + 1)
+        elif type(thing) in (dict, list, tuple, set, frozenset) and len(thing) <= MOST_ITEMS:
+            for item in thing.values() if type(thing) is dict else thing:
+                if kind_of(item):
+                    self.visit(item, name, reader, None, depth)
+        elif self.ours(type(thing).__module__):
+            called = _plain(_static(type(thing), "__call__"))
+            if type(called) is FunctionType:
+                self.enter(called, type(thing), depth + 1)
+
+
+class _Names:
+    """What the instructions of one code name, as far as it can be told without running them."""
+
+    def __init__(self, code: CodeType, function: FunctionType, holder: type | None) -> None:
+        self.code = code
+        self.globals = function.__globals__
+        self.module = str(self.globals.get("__name__", function.__module__))
+        self.cells: dict[str, Any] = {}
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+            try:
+                self.cells[name] = cell.cell_contents
+            except ValueError:
+                continue  # not filled yet
+        self.locals: dict[str, Any] = {}
+        first = code.co_varnames[:1]
+        if holder is not None and first and first[0] in ("self", "cls"):
+            self.locals[first[0]] = holder
+
+    def named(self) -> Iterator[tuple[Any, str, type | None]]:
+        """Yield (thing, name, the class it was found on)."""
+        import dis
+
+        current: Any = _NOTHING
+        name, package = "", _NOTHING
+        for step in dis.get_instructions(self.code):
+            operation, argument = step.opname, step.argval
+            if operation in _SILENT:
+                continue
+            owner = None
+            if operation in ("LOAD_GLOBAL", "LOAD_NAME"):
+                current, name = self.world(argument), f"{self.module}:{argument}"
+            elif operation in ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"):
+                current = self.cells.get(argument, self.locals.get(argument, _NOTHING))
+                name = f"{self.module}:{argument}"
+            elif operation.startswith("LOAD_FAST"):
+                last = argument[-1] if isinstance(argument, tuple) else argument
+                current, name = self.locals.get(last, _NOTHING), f"{self.module}:{last}"
+            elif operation.startswith("STORE_FAST"):
+                self.locals[argument[0] if isinstance(argument, tuple) else argument] = current
+                current = _NOTHING
+            elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
+                owner = current if isinstance(current, type) else None
+                current, name = _static(current, argument), _deeper(name, current, argument)
+            elif operation == "IMPORT_NAME":
+                current = package = sys.modules.get(argument, _NOTHING)
+                name = argument
+                continue
+            elif operation == "IMPORT_FROM":
+                current, name = _static(package, argument), _deeper("", package, argument)
+            else:
+                current = _NOTHING
+            if current is not _NOTHING:
+                yield current, name, owner
+
+    def world(self, name: str) -> Any:
+        """Return a global of the function's module."""
+        return self.globals.get(name, _NOTHING)
+
+
+_NOTHING: Any = type("Nothing", (), {})()
+_SILENT = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL", "RESUME", "COPY_FREE_VARS", "KW_NAMES"})
+
+
+def _deeper(name: str, current: Any, attribute: str) -> str:
+    if isinstance(current, ModuleType):
+        return f"{current.__name__}:{attribute}"
+    return f"{name}.{attribute}"
+
+
+def _static(holder: Any, name: str) -> Any:
+    """Return an attribute without running a property, a descriptor or a module's ``__getattr__``."""
+    if holder is _NOTHING or kind_of(holder):
+        return _NOTHING
+    if isinstance(holder, type):
+        bases = _mro(holder)
+    else:
+        try:
+            own = object.__getattribute__(holder, "__dict__")
+        except AttributeError:
+            own = {}
+        if type(own) is dict and name in own:
+            return own[name]
+        if isinstance(holder, ModuleType):
+            return _NOTHING
+        bases = _mro(type(holder))
+    for base in bases:
+        space = _space(base)
+        if name in space:
+            return space[name]
+    return _NOTHING
+
+
+def _plain(thing: Any) -> Any:
+    """Return the function inside of what wraps one: static, bound, partial, cached, a property."""
+    for _ in range(10):
+        kind = type(thing)
+        if kind in (staticmethod, classmethod) or (kind.__module__, kind.__qualname__) == ("builtins", "method"):
+            thing = thing.__func__
+        elif kind is property and thing.fget is not None:
+            thing = thing.fget
+        elif (kind.__module__, kind.__qualname__) in (("functools", "partial"), ("functools", "cached_property")):
+            thing = thing.func
+        elif (kind.__module__, kind.__qualname__) == ("functools", "_lru_cache_wrapper"):
+            thing = thing.__wrapped__
+        else:
+            return thing
+    return thing
+
+
+def _behind(function: FunctionType) -> FunctionType:
+    """Return the original that a hijacked function's trampoline calls, through the stages of its strategies."""
+    for _ in range(20):
+        if not is_trampoline(function.__code__):
+            return function
+        inner = [c for c in function.__code__.co_consts if type(c) is FunctionType]
+        inner += [c.cell_contents for c in function.__closure__ or () if type(c.cell_contents) is FunctionType]
+        if not inner:
+            return function
+        function = inner[-1]
+    return function
