@@ -52,23 +52,6 @@ def test_discover_reads_a_project_without_a_collector(tmp_path: Path) -> None:
     assert mystic("discover", "--root", str(tmp_path / "none")).returncode == 2
 
 
-def test_init_writes_the_configuration_and_leaves_an_old_one(tmp_path: Path) -> None:
-    first = mystic("init", "--name", "shop", "--format", "json", cwd=tmp_path)
-    assert json.loads(first.stdout)["written"] is True
-    path = tmp_path / ".mystic" / "config.json"
-    assert set(json.loads(path.read_text())) == {
-        "project_name",
-        "project_root",
-        "ignore_patterns",
-        "auto_discover",
-        "mcp_enabled",
-    }
-    path.write_text("{}")
-    second = mystic("init", cwd=tmp_path)
-    assert (second.returncode, path.read_text()) == (0, "{}")
-    assert "left as it is" in second.stdout
-
-
 def test_status_shows_the_slowest_first_with_hijacks_drops_and_overhead(
     collector: Running, ask: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

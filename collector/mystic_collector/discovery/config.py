@@ -38,6 +38,17 @@ def ignore_patterns(root: Path) -> tuple[str, ...]:
     return tuple(read_config(root).get("ignore_patterns", IGNORED))
 
 
+def config(root: Path, name: str = "") -> dict[str, Any]:
+    """Return a configuration to begin with; its folder is where it lies, so that it also holds inside a container."""
+    return {
+        "project_name": name or root.resolve().name,
+        "project_root": ".",
+        "ignore_patterns": list(IGNORED),
+        "auto_discover": True,
+        "mcp_enabled": True,
+    }
+
+
 def write_config(root: Path, name: str = "") -> tuple[Path, bool]:
     """Write the configuration unless there is one; return (path, whether it was written).
 
@@ -45,17 +56,10 @@ def write_config(root: Path, name: str = "") -> tuple[Path, bool]:
         OSError: when the folder cannot be written.
     """
     path = root / FILE
-    value = {
-        "project_name": name or root.resolve().name,
-        "project_root": str(root.resolve()),
-        "ignore_patterns": list(IGNORED),
-        "auto_discover": True,
-        "mcp_enabled": True,
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(json.dumps(value, indent=2) + "\n")
+            file.write(json.dumps(config(root, name), indent=2) + "\n")
     except FileExistsError:
         return path, False
     return path, True
