@@ -1,0 +1,37 @@
+"""One event loop a test, and the implementations of the interface."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from .contract import LABORATORIES, Laboratory
+from .engine import DockerLaboratory
+from .memory import MemoryLaboratory
+
+LABORATORIES |= {"memory": MemoryLaboratory, "docker": DockerLaboratory}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    folder = tmp_path / "secrets"
+    (folder / "github").mkdir(parents=True)
+    (folder / "github" / "token").write_text("s3cret-canary-value\n")
+    return folder
+
+
+@pytest.fixture(params=list(LABORATORIES))
+async def laboratory(request: pytest.FixtureRequest, tmp_path: Path, secrets: Path) -> AsyncIterator[Laboratory]:
+    found = LABORATORIES[request.param](tmp_path, secrets)
+    try:
+        yield found
+    finally:
+        await found.clean()
+    assert found.left() == []
