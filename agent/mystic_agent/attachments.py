@@ -9,11 +9,11 @@ from __future__ import annotations
 import _thread
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mystic_agent import native, nested, plan, targets, trampoline
+from mystic_agent import nested, plan, targets
 from mystic_agent.attached import COUNT, RELEASED, SHARED_WITH_AGENT, Attached
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.report import FunctionReport
@@ -21,15 +21,15 @@ from mystic_agent.contract.target import Target
 from mystic_agent.guard import guard
 from mystic_agent.missing import pending
 from mystic_agent.observe.events import EventQueue, Events
-from mystic_agent.observe.meter import Meter, Standing
+from mystic_agent.observe.meter import Standing
 from mystic_agent.observe.templates import COUNT as COUNTING
 from mystic_agent.observe.templates import OBSERVE as OBSERVING
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.plan import Plan, Refused
+from mystic_agent.roster import Roster
 from mystic_agent.scope import Scope
 from mystic_agent.strategies import Subject
 from mystic_agent.swap import Swapped
-from mystic_agent.trampoline import is_trampoline
 
 if TYPE_CHECKING:
     from mystic_agent.cache.shared import Shared
@@ -66,7 +66,9 @@ class Attachments:
         self.threads = agent_threads
         self.allow = tuple(Target(glob, "*") for glob in allow)
         self.events = EventQueue()
-        self.by_name: dict[str, Attached] = {}
+        self.roster = Roster(scope, tracer)
+        self.by_name = self.roster.by_name
+        self.off = False  # everything is released until the collector says otherwise
         self.hijacks: tuple[Hijack, ...] = ()
         self.rejected: tuple[tuple[str, str], ...] = ()
         self.version = -1  # of the registry, that the hijacks are of
@@ -80,56 +82,13 @@ class Attachments:
         """Look at a module that has been loaded (again); return how many of its functions are now hijacked."""
         name = module.__name__
         with self._lock:
-            if not self.scope.wants_loaded(name, module):
+            if self.off or not self.scope.wants_loaded(name, module):
                 return 0
-            default = self.scope.by_default(name, module)
-            found = targets.functions(module)
-            current = {id(one.function) for one in found}
-            for attached in [a for a in self.by_name.values() if a.module == name]:
-                attached.swaps = [s for s in attached.swaps if id(s.function) in current or not s.release()]
-            for one in found:
-                self._add(name, one, default)
-            self._add_nested(name, default)
-            hijacked = sum(self._settle(a) for a in list(self.by_name.values()) if a.module == name)
-            nested.adopt(one for a in self.by_name.values() if a.module == name for one in a.nested if one.alive)
+            self.roster.enter(name, module)
+            mine = self.roster.of(name)
+            hijacked = sum(self._settle(one) for one in mine)
+            nested.adopt(one for attached in mine for one in attached.nested if one.alive)
             return hijacked
-
-    def _add(self, module: str, one: targets.Found, default: bool) -> None:
-        if is_trampoline(one.function.__code__) and "<locals>" in one.qualname:
-            return  # it came into being with its hook
-        attached = self._named(module, one.qualname)
-        if any(inner.code is one.function.__code__ for inner in attached.nested):
-            return  # an instance: it has whatever the function that made it gives to all
-        if all(swap.function is not one.function for swap in attached.swaps):
-            swap = Swapped(one.function)
-            attached.swaps.append(swap)
-            attached.kind = one.kind
-            attached.state = "released"  # the newcomer has no hook yet
-        attached.default = self.scope.wants_function(module, one.qualname, default)
-        attached.reason = one.reason
-
-    def _add_nested(self, module: str, default: bool) -> None:
-        """Find the functions that the module's functions define, in their code."""
-        for outer in [a for a in self.by_name.values() if a.module == module]:
-            for swap in outer.swaps:
-                if swap.searched:
-                    continue
-                swap.searched = True
-                for one in nested.find(swap):
-                    attached = self._named(module, one.code.co_qualname)
-                    attached.nested.append(one)
-                    attached.swaps = [s for s in attached.swaps if s.code is not one.code or not s.release()]
-                    attached.kind = trampoline.kind_of(one.code)
-                    attached.state = "released"
-                    attached.default = self.scope.wants_function(module, attached.qualname, default)
-                    attached.reason = targets.leave_alone(one.code)
-
-    def _named(self, module: str, qualname: str) -> Attached:
-        full = f"{module}:{qualname}"
-        attached = self.by_name.get(full)
-        if attached is None:
-            attached = self.by_name[full] = Attached(module, qualname, Meter(full, self.tracer))
-        return attached
 
     def apply(self, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]] = (), version: int = -1) -> None:
         """Put the whole set of hijacks in force, in place of the one before; ``version`` is the registry's."""
@@ -142,7 +101,7 @@ class Attachments:
             self.hijacks, self.rejected = mine, tuple(rejected)
             self.revision += 1
             self.scope.name(h.target for h in mine)
-            self._look_for_named(mine)
+            self.roster.look_for(mine)
             concerned = []
             for attached in list(self.by_name.values()):
                 if any(h.target.matches(attached.module, attached.qualname) for h in changed):
@@ -150,39 +109,15 @@ class Attachments:
                     concerned += attached.nested
             nested.adopt(concerned)
 
-    def _look_for_named(self, hijacks: Iterable[Hijack]) -> None:
-        """Search modules that are already loaded for what the hijacks name and is not known yet."""
-        for hijack in hijacks:
-            target = hijack.target
-            if target.exact and str(target) in self.by_name:
-                continue
-            names = [target.module] if target.module in sys.modules else list(sys.modules)
-            for name in names:
-                module = sys.modules.get(name)
-                if module is not None and target.wants_module(name) and self.scope.wants_loaded(name, module):
-                    default = self.scope.by_default(name, module)
-                    for one in targets.functions(module):
-                        self._add(name, one, default)
-                    self._add_nested(name, default)
-                    if target.exact and str(target) not in self.by_name:
-                        self._add_native(name, module, target.qualname)
-
-    def _add_native(self, name: str, module: ModuleType, qualname: str) -> None:
-        found = native.find(module, qualname)
-        if found is not None:
-            full = f"{name}:{qualname}"
-            attached = self.by_name[full] = Attached(name, qualname, Meter(full, self.tracer))
-            attached.native = found
-            attached.references = found.missed()
-
     def _settle(self, attached: Attached) -> bool:
         """Bring what is in force on one function to what should be; return True when it is hijacked."""
         before = (attached.state, attached.why, attached.plan, attached.refused)
-        chosen = plan.choose(self.hijacks, self.stage, attached.module, attached.qualname)
+        hijacks = () if self.off else self.hijacks
+        chosen = plan.choose(hijacks, self.stage, attached.module, attached.qualname)
         chosen, attached.refused = self._admitted(attached, chosen)
         standing = attached.marks.standing(chosen is not None)
         wanted = chosen is not None or (attached.default and not attached.reason)
-        if attached.level == RELEASED and not (chosen and chosen.strategies):
+        if self.off or (attached.level == RELEASED and not (chosen and chosen.strategies)):
             wanted = False
         try:
             if not wanted:
@@ -266,6 +201,8 @@ class Attachments:
                 self._settle(attached)
 
     def _idle(self, attached: Attached) -> tuple[str, str]:
+        if self.off:
+            return "released", "switched off at the collector"
         if attached.governed:
             return "released", attached.governed
         if attached.reason and attached.default:
@@ -344,6 +281,22 @@ class Attachments:
                 self._settle(attached)
             if share is None:
                 attached.forget_analysis()
+
+    def switch(self, off: bool) -> None:
+        """Put every function back and look at no module, or end that."""
+        with self._lock:
+            if off == self.off:
+                return
+            self.off = off
+            self.revision += 1
+            for name, module in () if off else list(sys.modules.items()):
+                if isinstance(name, str) and self.scope.wants_loaded(name, module):
+                    guard.run("arrive", self.arrive, 0, module)
+            for attached in self.by_name.values():
+                if off:
+                    attached.keep.clear()
+                self._settle(attached)
+            nested.adopt(one for attached in self.by_name.values() for one in attached.nested)
 
     def release_all(self) -> None:
         """Put every function back; nothing of ours stays on any call."""
