@@ -18,6 +18,7 @@ from mystic_agent.guard import guard
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
 from mystic_agent.recursion import Allowance
+from mystic_agent.rota import Rota
 from mystic_agent.scope import Scope
 from mystic_agent.settings import Settings
 
@@ -43,7 +44,9 @@ class Agent:
         self.attachments = Attachments(
             self.scope, self.tracer, settings.stage, settings.service, self.threads, settings.allow
         )
+        self.attachments.secret = settings.api_key
         self.governor = Governor(self.attachments, settings.overhead_budget)
+        self.rota = Rota(self.attachments, settings.overhead_budget, settings.analyze)
         self.version = -1
         self.warnings = settings.warnings
         self.dropped: Callable[[], dict[str, int]] = dict
@@ -73,6 +76,7 @@ class Agent:
         self.attachments.reset()
         self._reported.clear()
         self.governor = Governor(self.attachments, self.settings.overhead_budget)
+        self.rota = Rota(self.attachments, self.settings.overhead_budget, self.settings.analyze)
 
     # -- what the link asks --------------------------------------------------------------------------
 
@@ -100,11 +104,12 @@ class Agent:
             guard.run("arrive", self.attachments.arrive, 0, main)
         guard.run("take_off", self.attachments.take_off, None)
         guard.run("governor", self.governor.tick, [])
+        guard.run("rota", self.rota.tick, None)
         meters = [a.meter for a in list(self.attachments.by_name.values())]
         readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]
         counts = [count for meter in meters if meter.decided for count in meter.counts()]
         counts += [Count(wire.DROPPED, n, ((wire.KIND, kind),)) for kind, n in self.dropped().items()]
-        counts.append(Count(wire.OVERHEAD, self.governor.share, (), gauge=True))
+        counts.append(Count(wire.OVERHEAD, self.governor.share + self.rota.share, (), gauge=True))
         counts.append(Count(wire.FUNCTIONS, len(meters), (), gauge=True))
         batch = Batch(self.tracer.collect(), readings, counts, self.attachments.events.collect())
         if now - self._last_extremes >= EXTREMES_EVERY_SECONDS:
@@ -154,7 +159,7 @@ class Agent:
             "python": sys.version.split()[0],
             "program": " ".join(sys.orig_argv[:4])[:200],
             "way": self.way,
-            "overhead": round(self.governor.share, 6),
+            "overhead": round(self.governor.share + self.rota.share, 6),
             "budget": self.settings.overhead_budget,
             "dropped": self.dropped(),
             "faults": guard.to_json()[-10:],

@@ -49,6 +49,7 @@ class Attached:
         self.notes: dict[tuple[str, str], str] = {}  # (hijack, strategy) → what people should see
         self.gave_up: dict[str, tuple[object, str]] = {}  # hijack → (its strategies as they were, why)
         self.marks = Marks(meter)
+        self.analysis: Plan | None = None  # besides the plan, and only while that has no strategies
 
     def fallen(self, chosen: Plan) -> dict[str, str]:
         """Return hijack → reason for those of a plan that were given up here, and have not been changed since."""
@@ -62,6 +63,12 @@ class Attached:
         """Forget what became of hijacks that are gone."""
         self.notes.clear()
         self.gave_up.clear()
+
+    def forget_analysis(self) -> None:
+        """Forget what was noted of calls without having been asked for."""
+        if not any(spec.name == "analyze" for spec in (self.plan or Plan()).strategies):
+            for key in [key for key in self.keep if key[0] == "analyze"]:
+                del self.keep[key]
 
     def noted(self, chosen: Plan) -> tuple[str, ...]:
         """Return what the strategies of a plan want people to see."""

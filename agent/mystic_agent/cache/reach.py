@@ -226,7 +226,7 @@ def _done(code: CodeType, function: FunctionType, holder: type | None) -> Iterat
         operation, name = step.opname, step.argval
         if operation in ("STORE_GLOBAL", "DELETE_GLOBAL"):
             yield "global", f"{module}.{name}"
-        elif operation in ("STORE_ATTR", "DELETE_ATTR") and at and holder is not None and _loads_self(steps[at - 1]):
+        elif operation in ("STORE_ATTR", "DELETE_ATTR") and holder is not None and _of_self(steps[:at]):
             if function.__name__ not in ("__init__", "__new__", "__post_init__"):
                 yield "self", f"self.{name}"
         elif operation in ("STORE_SUBSCR", "DELETE_SUBSCR"):
@@ -260,6 +260,14 @@ def _builtin(name: str, following: Sequence[Any]) -> tuple[str, str]:
             if step.opname == "LOAD_CONST" and isinstance(step.argval, str) and _WRITING_MODE(step.argval):
                 return "writes", f"open(…, {step.argval!r})"
     return "file", name
+
+
+def _of_self(before: Sequence[Any]) -> bool:
+    """True when what was loaded last is self, be it to be read and assigned again."""
+    if before and before[-1].opname == "SWAP":
+        near = before[-12:]
+        return any(_loads_self(one) and after.opname == "COPY" for one, after in zip(near, near[1:], strict=False))
+    return bool(before) and _loads_self(before[-1])
 
 
 def _loads_self(step: Any) -> bool:

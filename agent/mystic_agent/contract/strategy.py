@@ -34,7 +34,7 @@ class StrategySpec:
         return {self.name: dict(self.options)}
 
 
-OBSERVING = frozenset({"observe", "log"})
+OBSERVING = frozenset({"analyze", "observe", "log"})
 """Strategies that leave what a function does as it is; every other one changes behaviour."""
 
 _LONGEST_WAIT = 300.0
@@ -60,6 +60,9 @@ _SALT = Option(option.text(100), "", "another text divides the callers otherwise
 
 STRATEGIES: dict[str, dict[str, Option]] = {
     "observe": {},
+    "analyze": {
+        "share": Option(option.share, 0.01, "share of a core that looking at calls may cost, e.g. 1%"),
+    },
     "log": {
         "args": Option(option.flag, True, "log the arguments, redacted"),
         "result": Option(option.flag, False, "log the result, redacted"),

@@ -41,6 +41,7 @@ class Settings:
         interval: seconds between two exports.
         sample_rate: traces kept per second; ``inf`` for all, 0.0 for none.
         allow: module globs that a hijack may name code from; empty means the application's own packages.
+        analyze: note, unasked, how often calls repeat where a cache could matter.
         auto_discover, mcp_enabled: from the file, for the collector.
         origins: setting name → ``environment NAME``, ``file PATH`` or ``default``.
         warnings: what could not be used, why, and what to do.
@@ -61,6 +62,7 @@ class Settings:
     interval: float = 1.0
     sample_rate: float = 5.0
     allow: tuple[str, ...] = ()
+    analyze: bool = True
     auto_discover: bool = True
     mcp_enabled: bool = True
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +85,7 @@ def load(environ: Mapping[str, str] = os.environ, cwd: str | None = None) -> Set
     reader.take("overhead_budget", "MYSTIC_OVERHEAD_BUDGET", value.budget)
     reader.take("log_level", "LOG_LEVEL", value.one_of(str.upper, LEVELS))
     reader.take("exporter", "MYSTIC_EXPORTER", value.one_of(str.lower, EXPORTERS))
+    reader.take("analyze", "MYSTIC_ANALYZE", value.flag)
     reader.take("interval", "MYSTIC_EXPORT_INTERVAL", value.interval)
     reader.take("sample_rate", "MYSTIC_TRACES_PER_SECOND", value.rate)
     reader.take("api_key", "MYSTIC_API_KEY", value.key)

@@ -128,7 +128,8 @@ def _merged(group: Sequence[Segment]) -> Segment:
 
 def _newest(stretches: Iterable[Stretch], most: int) -> list[Stretch]:
     """Return the newest stretches that hold at most ``most`` accesses, oldest first."""
-    kept, held = [], 0
+    kept: list[Stretch] = []
+    held = 0
     for one in sorted(stretches, key=lambda one: (one.end, one.sequence), reverse=True):
         held += len(one.accesses)
         if kept and held > most:

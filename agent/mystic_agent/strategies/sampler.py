@@ -1,0 +1,243 @@
+"""What is noted of the calls of one function for its analysis: bounded in time, in memory and in what is sent."""
+
+from __future__ import annotations
+
+import _thread
+import os
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter_ns, time_ns
+from typing import Any, NamedTuple
+
+from mystic_agent.cache.frozen import weight
+from mystic_agent.cache.key import SIMPLE, Unkeyable
+from mystic_agent.contract import analysis
+from mystic_agent.contract.analysis import FAILED, MOST_ACCESSES, MUTATED, RESULT, WHOLE, Access
+from mystic_agent.guard import FAULTS, guard
+from mystic_agent.observe.events import Events
+from mystic_agent.strategies.selves import Selves
+
+CALLS, TOTAL, SPENT, DEEP = range(4)
+"""Cells: calls ended, ns they took, ns that the analysis took in the stretch, and those of them for sampled calls."""
+
+LEAST = WHOLE >> 12
+"""The smallest sample of keys; what would need a smaller one is left alone."""
+
+MOST_REASONS = 20
+MOST_PARTS = 1000
+ENTRY_BYTES = 200
+PAUSE_STRETCHES = 10
+_SIMPLE = frozenset(SIMPLE)
+_SINGLE_USE = ("__next__", "__anext__", "__await__")
+_OF_THE_SYSTEM = frozenset({"_socket", "_thread", "_ssl", "socket", "ssl", "threading"})
+
+Digest = Callable[[tuple[Any, ...]], int]
+
+
+class Begun(NamedTuple):
+    """A call of a sampled key that has begun."""
+
+    key: int
+    values: tuple[Any, ...]
+    mutable: bool
+
+
+class Sampler:
+    """The sample of one function in one process.
+
+    Args:
+        digest: see :func:`mystic_agent.cache.digest.digests`.
+        share: of one core, that looking at calls may cost.
+        selves: for a method, what stands for its first argument.
+        clock: nanoseconds, monotonic.
+        wall: Unix nanoseconds.
+
+    Attributes:
+        h: cells that calls write without a lock, as a Meter's.
+        resting: True while calls pass unseen, because looking at them cost more than allowed.
+        rests: how often that happened.
+        spent_ns: what the analysis took in the stretch that was told last.
+    """
+
+    def __init__(
+        self,
+        digest: Digest,
+        share: float,
+        selves: Selves | None = None,
+        clock: Callable[[], int] = perf_counter_ns,
+        wall: Callable[[], int] = time_ns,
+    ) -> None:
+        self.clock = clock
+        self.h = [0, 0, 0, 0]
+        self.resting = False
+        self.rests = 0
+        self.spent_ns = 0
+        self._selves = selves
+        self._digest = digest
+        self._share = share
+        self._wall = wall
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Become a session of its own: calls before it count for nothing."""
+        self.session = os.urandom(8).hex()
+        self.threshold = WHOLE
+        self._sequence = 0
+        self._lock = _thread.RLock()
+        self._waiting: deque[Access] = deque()
+        self._unkeyable: dict[str, int] = {}
+        self._results: dict[str, int] = {}
+        self._anchor = self._wall() - self.clock()
+        self._paused = 0
+        self.h[CALLS] = self.h[TOTAL] = 0
+        self._next_stretch(self.clock())
+
+    def _next_stretch(self, now: int) -> None:
+        self._begin = now
+        self._allowed_ns = int(self._share * 1e9)
+
+    def reset(self) -> None:
+        """Be a new sampler, as a forked child must."""
+        self.resting = False
+        self._begin_anew()
+
+    # -- on the call path --------------------------------------------------------------------------
+
+    def look(self, values: tuple[Any, ...]) -> Begun | None:
+        """Return the call's sampled key, or None when its key is not sampled or it has none."""
+        began = self.clock()
+        try:
+            if self._selves is not None:
+                values = (self._selves.stands_for(values[0]), *values[1:])
+            key = self._digest(values)
+            if key >= self.threshold:
+                return None
+            return Begun(key, values, not _SIMPLE.issuperset(map(type, values)))
+        except Unkeyable as why:
+            self._count(self._unkeyable, why.reason)
+        except FAULTS as error:
+            guard.note("analyze", error)
+            self._count(self._unkeyable, "key failed")
+        finally:
+            self.h[SPENT] += self.clock() - began
+            if self.h[SPENT] > self._allowed_ns:
+                self._over()
+        return None
+
+    def ended(self, begun: Begun | None, started: int, ended: int, result: Any, failed: bool) -> None:
+        """Take a call that ran from ``started`` to ``ended``."""
+        h, took = self.h, ended - started
+        h[CALLS] += 1
+        h[TOTAL] += took
+        if begun is not None:
+            guard.run("analyze", self._take, None, begun, started, took, result, failed)
+            took = self.clock() - ended
+            h[SPENT] += took
+            h[DEEP] += took
+
+    def _take(self, begun: Begun, started: int, took: int, result: Any, failed: bool) -> None:
+        flags, digest, size = (FAILED, 0, 0) if failed else self._result(result)
+        if begun.mutable:
+            try:
+                if self._digest(begun.values) != begun.key:
+                    flags |= MUTATED
+            except Unkeyable:
+                flags |= MUTATED
+        size += weight(begun.values, MOST_PARTS) + ENTRY_BYTES
+        self._waiting.append(Access(begun.key, float(started), took / 1e9, digest, size, flags))
+        if len(self._waiting) > MOST_ACCESSES:
+            self._narrow()
+
+    def _result(self, result: Any) -> tuple[int, int, int]:
+        """Return flags, digest and size of a result."""
+        try:
+            return RESULT, self._digest((result,)), weight(result, MOST_PARTS)
+        except Unkeyable:
+            kind = type(result)
+            single = kind.__module__ in _OF_THE_SYSTEM or any(hasattr(kind, name) for name in _SINGLE_USE)
+            self._count(self._results, f"{'single use: ' if single else ''}{kind.__module__}.{kind.__qualname__}"[:200])
+            return 0, 0, weight(result, MOST_PARTS)
+
+    def _count(self, reasons: dict[str, int], reason: str) -> None:
+        with self._lock:
+            if reason not in reasons and len(reasons) >= MOST_REASONS:
+                reason = "other"
+            reasons[reason] = reasons.get(reason, 0) + 1
+
+    def _narrow(self) -> None:
+        """Sample fewer keys from now on, so that about half of what waits remains."""
+        with self._lock:
+            if len(self._waiting) <= MOST_ACCESSES // 2:
+                return
+            keys = sorted(one.key for one in tuple(self._waiting))
+            self.threshold = min(keys[len(keys) // 2], self.threshold // 2)
+            if self.threshold < LEAST:
+                self._rest()
+            for _ in range(len(self._waiting)):
+                one = self._waiting.popleft()
+                if one.key < self.threshold:
+                    self._waiting.append(one)
+
+    def _over(self) -> None:
+        """Looking cost what it may in one stretch: look at fewer results, or at nothing until the next."""
+        with self._lock:
+            if self.h[SPENT] <= self._allowed_ns:
+                return
+            if self.h[DEEP] > self.h[SPENT] // 2 and self.threshold // 4 >= LEAST:
+                self.threshold //= 4
+                self._allowed_ns += int(self._share * 0.25e9)
+            else:
+                self._rest()
+
+    def _rest(self) -> None:
+        self.resting = True
+        self.rests += 1
+        self._paused = PAUSE_STRETCHES
+
+    # -- on the agent's thread ---------------------------------------------------------------------
+
+    def ship(self, events: Events) -> None:
+        """Tell what was seen since the last time; after a rest, begin anew."""
+        now, h = self.clock(), self.h
+        spent, deep = h[SPENT], h[DEEP]
+        h[SPENT] -= spent
+        h[DEEP] -= deep
+        self.spent_ns = spent
+        if self.resting:
+            self._paused -= 1
+            if self._paused <= 0:
+                self._begin_anew()
+                self.resting = False
+            return
+        calls, total = h[CALLS], h[TOTAL]
+        if not calls:
+            self._allowed_ns = int(self._share * 1e9)
+            return
+        h[CALLS] -= calls
+        h[TOTAL] -= total
+        seen = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        unkeyable, self._unkeyable = self._unkeyable, {}
+        results, self._results = self._results, {}
+        begin, threshold = self._begin, self.threshold
+        self._next_stretch(now)
+        base = min((one.start for one in seen), default=float(begin))
+        packed = [one._replace(start=(one.start - base) / 1e9) for one in seen if one.key < threshold][:MOST_ACCESSES]
+        import json
+
+        events.put(
+            analysis.ANALYSIS_EVENT,
+            analysis.pack(packed),
+            **{
+                analysis.SESSION: self.session,
+                analysis.SEQUENCE: self._sequence,
+                analysis.THRESHOLD: f"{threshold:x}",
+                analysis.BEGIN: begin + self._anchor,
+                analysis.END: now + self._anchor,
+                analysis.BASE: int(base) + self._anchor,
+                analysis.CALLS: calls,
+                analysis.TOTAL: total,
+                analysis.KINDS: json.dumps({"unkeyable": unkeyable, "results": results}),
+                analysis.IDENTITY: self._selves.identity if self._selves is not None else "",
+            },
+        )
+        self._sequence += 1
