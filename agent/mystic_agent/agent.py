@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mystic_agent import __version__
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.memory import Memory
 from mystic_agent.contract import wire
-from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.report import FunctionReport, Report
 from mystic_agent.governor import Governor
 from mystic_agent.guard import guard
+from mystic_agent.lease import Leases
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
 from mystic_agent.recursion import Allowance
 from mystic_agent.rota import Rota
 from mystic_agent.scope import Scope
 from mystic_agent.settings import Settings
+
+if TYPE_CHECKING:
+    from mystic_agent.link.hijack_set import HijackSet
 
 EXTREMES_EVERY_SECONDS = 10.0
 
@@ -47,6 +52,7 @@ class Agent:
         self.attachments.secret = settings.api_key
         self.governor = Governor(self.attachments, settings.overhead_budget)
         self.rota = Rota(self.attachments, settings.overhead_budget, settings.analyze)
+        self.leases = Leases(settings.stage, settings.allowed_strategies)
         self.version = -1
         self.warnings = settings.warnings
         self.dropped: Callable[[], dict[str, int]] = dict
@@ -54,6 +60,7 @@ class Agent:
         self._reported: dict[str, FunctionReport] = {}
         self._told = (-1, -1, -2)  # revision, loaded modules, version: nothing to say while they are the same
         self._last_arm = self._last_extremes = time.monotonic()
+        self._silent = False
 
     # -- beginning and end -------------------------------------------------------------------------
 
@@ -74,6 +81,7 @@ class Agent:
         self.threads.clear()
         self.tracer.reset()
         self.attachments.reset()
+        self.leases.lock = _thread.RLock()
         self._reported.clear()
         self.governor = Governor(self.attachments, self.settings.overhead_budget)
         self.rota = Rota(self.attachments, self.settings.overhead_budget, self.settings.analyze)
@@ -95,8 +103,15 @@ class Agent:
             ("telemetry.sdk.version", __version__),
         ]
 
-    def collect(self) -> Batch:
-        """Return what there is to say now, and do what is due: sampling, extremes, expiry, the governor."""
+    def collect(self) -> Batch | None:
+        """Return what there is to say now, and do what is due: sampling, extremes, expiry, the governor.
+
+        While everything is switched off that is None, after the last figures.
+        """
+        if self.attachments.off and self._silent:
+            return None
+        self._silent = self.attachments.off
+        guard.run("lease", self._end_leases, None)
         now = time.monotonic()
         elapsed, self._last_arm = now - self._last_arm, now
         main = sys.modules.get("__main__")
@@ -120,13 +135,29 @@ class Agent:
             for held in list(attached.keep.values()):
                 if isinstance(held, Memory):
                     held.sweep()
-        self.tracer.arm(elapsed)
+        if not self.attachments.off:
+            self.tracer.arm(elapsed)
         return batch
 
-    def apply(self, version: int, hijacks: Sequence[Hijack], rejected: Sequence[tuple[str, str]]) -> None:
-        """Put a whole set of hijacks in force."""
-        self.attachments.apply(hijacks, rejected, version)
-        self.version = version
+    def apply(self, received: HijackSet) -> None:
+        """Put a whole set of hijacks in force, or release everything when the collector says so."""
+        with self.leases.lock:
+            hijacks, rejected = self.leases.take(received.hijacks, received.rejected, received.now)
+            if received.off and not self.attachments.off:
+                self.attachments.switch(off=True)
+                self.tracer.disarm()
+            self.attachments.apply(hijacks, rejected, received.version)
+            if self.attachments.off and not received.off:
+                self.attachments.switch(off=False)
+                self.tracer.arm(1.0)
+        self.version = received.version
+
+    def _end_leases(self) -> None:
+        """Take back what has ended; the collector, which may be away, says the same."""
+        with self.leases.lock:
+            left = self.leases.end()
+            if left is not None:
+                self.attachments.apply(*left, self.version)
 
     def report(self, complete: bool) -> Report | None:
         """Return the state of all functions, or of those whose state changed since the last report."""
@@ -164,4 +195,7 @@ class Agent:
             "dropped": self.dropped(),
             "faults": guard.to_json()[-10:],
             "warnings": list(self.warnings),
+            "off": self.attachments.off,
+            "allow": list(self.settings.allow),
+            "allowed_strategies": self.settings.allowed_strategies,
         }

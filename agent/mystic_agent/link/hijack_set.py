@@ -18,15 +18,19 @@ class HijackSet(NamedTuple):
         version: of the collector's registry.
         hijacks: the valid ones, in the order sent.
         rejected: (id, reason) of the others; an id that cannot be shown is given as its position, ``#3``.
+        off: release everything, and go on listening.
+        now: Unix seconds at the collector; None when it does not say.
     """
 
     version: int
     hijacks: tuple[Hijack, ...]
     rejected: tuple[tuple[str, str], ...]
+    off: bool = False
+    now: float | None = None
 
 
 def read_hijack_set(text: str) -> HijackSet:
-    """Read ``{"version": N, "hijacks": […]}``.
+    """Read ``{"version": N, "now": seconds, "off": false, "hijacks": […]}``.
 
     Raises:
         Invalid: when it is no such set at all, so that the last good one stays in force.
@@ -38,6 +42,11 @@ def read_hijack_set(text: str) -> HijackSet:
         raise Invalid("version", version, "give a whole number")
     if not isinstance(listed, list) or len(listed) > MOST_HIJACKS:
         raise Invalid("hijacks", type(listed).__name__, f"give a list of at most {MOST_HIJACKS} hijacks")
+    off, now = value.get("off", False), value.get("now")
+    if not isinstance(off, bool):
+        raise Invalid("off", off, "give true or false")
+    if now is not None and (isinstance(now, bool) or not isinstance(now, (int, float)) or not 0 <= now < 1e12):
+        raise Invalid("now", now, "give Unix seconds")
     hijacks: dict[str, Hijack] = {}
     rejected: list[tuple[str, str]] = []
     for position, one in enumerate(listed):
@@ -49,7 +58,7 @@ def read_hijack_set(text: str) -> HijackSet:
             rejected.append((_identity(one, position), str(error) or type(error).__name__))
         else:
             hijacks[hijack.id] = hijack
-    return HijackSet(version, tuple(hijacks.values()), tuple(rejected))
+    return HijackSet(version, tuple(hijacks.values()), tuple(rejected), off, now)
 
 
 def _parsed(text: str) -> Mapping[str, Any]:

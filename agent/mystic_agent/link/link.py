@@ -8,7 +8,6 @@ from threading import Condition, Thread
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, TypeVar
 
-from mystic_agent.contract.hijack import Hijack
 from mystic_agent.link.endpoint import Endpoint
 from mystic_agent.link.gate import gate, load
 from mystic_agent.link.hijack_set import HijackSet
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from mystic_agent.contract.report import Report
 
 _R = TypeVar("_R")
-Apply = Callable[[int, Sequence[Hijack], Sequence[tuple[str, str]]], None]
+Apply = Callable[[HijackSet], None]
 
 
 class Link:
@@ -40,9 +39,9 @@ class Link:
 
     Args:
         endpoint: the collector, and further receivers.
-        collect: returns what there is to say; on ``mystic-link``.
+        collect: returns what there is to say, or None; on ``mystic-link``.
         report: ``report(True)`` returns a complete report, ``report(False)`` the changes or None; on ``mystic-send``.
-        apply: takes (version, hijacks, rejected as (id, reason)); on ``mystic-listen``, for every set received.
+        apply: takes every set received; on ``mystic-listen``.
         resource: from :func:`mystic_agent.otlp.encode_resource`.
         start_ns: Unix nanoseconds since when the figures count.
         outbox: where payloads wait for the collector; its ``dropped`` also counts what further receivers lost.
@@ -55,7 +54,7 @@ class Link:
         self,
         endpoint: Endpoint,
         *,
-        collect: Callable[[], Batch],
+        collect: Callable[[], Batch | None],
         report: Callable[[bool], Report | None],
         apply: Apply,
         resource: bytes,
@@ -208,6 +207,8 @@ class Link:
         """Collect and fill the outboxes."""
         with gate():
             batch = self._collect()
+        if batch is None:
+            return True
         if self._relay is not None:
             self._relay.put(batch)
         receivers = [sender.outbox for sender in self._senders if sender.destination.paths]
@@ -266,6 +267,6 @@ class Link:
 
     def _arrived(self, received: HijackSet) -> None:
         try:
-            self._apply(received.version, received.hijacks, received.rejected)
+            self._apply(received)
         finally:
             self._senders[0].wake()

@@ -42,6 +42,7 @@ class Settings:
         sample_rate: traces kept per second; ``inf`` for all, 0.0 for none.
         allow: module globs that a hijack may name code from; empty means the application's own packages.
         analyze: note, unasked, how often calls repeat where a cache could matter.
+        allowed_strategies: names of those that hijacks may use here; None for all, empty for observing alone.
         auto_discover, mcp_enabled: from the file, for the collector.
         origins: setting name → ``environment NAME``, ``file PATH`` or ``default``.
         warnings: what could not be used, why, and what to do.
@@ -63,6 +64,7 @@ class Settings:
     sample_rate: float = 5.0
     allow: tuple[str, ...] = ()
     analyze: bool = True
+    allowed_strategies: tuple[str, ...] | None = None
     auto_discover: bool = True
     mcp_enabled: bool = True
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -93,6 +95,7 @@ def load(environ: Mapping[str, str] = os.environ, cwd: str | None = None) -> Set
         reader.take("api_key", "MYSTIC_API_KEY_FILE", value.key_file)
     reader.take_each("targets", "MYSTIC_TARGETS", value.target)
     reader.take_each("allow", "MYSTIC_ALLOW", value.module_glob)
+    _read_strategies(reader)
     _read_service(reader)
     return Settings(**reader.values, origins=reader.origins, warnings=tuple(reader.warnings))
 
@@ -192,6 +195,13 @@ def _read_file(reader: _Reader, root: str, path: str) -> None:
             reader.warn(error, "it is ignored")
     reader.values.pop("version", None)
     reader.origins.pop("version", None)
+
+
+def _read_strategies(reader: _Reader) -> None:
+    """Set the allowed strategies. What cannot be used allows nothing: a mistake must not open what was to be closed."""
+    if reader.get("MYSTIC_ALLOWED_STRATEGIES"):
+        reader.put("allowed_strategies", (), "environment MYSTIC_ALLOWED_STRATEGIES")
+        reader.take_each("allowed_strategies", "MYSTIC_ALLOWED_STRATEGIES", value.strategy)
 
 
 def _read_service(reader: _Reader) -> None:

@@ -118,6 +118,14 @@ def target(text: str, name: str) -> Target:
         raise Invalid(name, text, error.remedy) from None
 
 
+def strategy(text: str, name: str) -> str:
+    from mystic_agent.contract.strategy import STRATEGIES  # only where somebody limits them
+
+    if text in STRATEGIES:
+        return text
+    raise Invalid(name, text, f"name strategies, comma-separated; known are {', '.join(sorted(STRATEGIES))}")
+
+
 def module_glob(text: str, name: str) -> str:
     try:
         return parse_target(f"{text}:*", name).module

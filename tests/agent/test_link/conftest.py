@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from mystic_agent.contract.report import Report
 from mystic_agent.link import Endpoint, Link
+from mystic_agent.link.hijack_set import HijackSet
 from mystic_agent.otlp import encode_resource
 from mystic_agent.outbox import Outbox
 from mystic_agent.records import Batch
@@ -171,8 +172,8 @@ class Owner:
         self.reports.append(complete)
         return Report("one", "shop", "development", 1, 0, complete, (), {}) if complete else None
 
-    def apply(self, version: int, hijacks: Any, rejected: Any) -> None:
-        self.applied.put((version, [hijack.id for hijack in hijacks], list(rejected)))
+    def apply(self, received: HijackSet) -> None:
+        self.applied.put((received.version, [hijack.id for hijack in received.hijacks], list(received.rejected)))
 
     def fault(self, where: str, error: BaseException) -> None:
         self.faults.put((where, error))
