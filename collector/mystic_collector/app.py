@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from mystic_collector import openapi
-from mystic_collector.api import cache, discovery, functions, hijacks, impact, logs, metrics, status, traces
+from mystic_collector.api import cache, discovery, functions, hijacks, impact, logs, metrics, shared, status, traces
 from mystic_collector.api.changes import audit, conflict, diff, history, off, on, renew, undo
 from mystic_collector.cache.embedded import EmbeddedEntries
 from mystic_collector.chat.mount import PATH as CHAT_PATH
@@ -101,6 +101,7 @@ def build_app(settings: Settings) -> Starlette:
             StoreError: unavailable,
             Exception: crashed,
         },
+            Route("/api/analysis/flame", traces.flame_graph),
         lifespan=_lifespan(parts, chat, release),
     )
     app.state.parts = parts

@@ -356,6 +356,13 @@ async def endpoint(request: Request) -> Response:
     return reply(describe())
 
 
+    Operation(
+        "get",
+        "/api/analysis/flame",
+        "Where the time of the newest sampled traces goes: one tree of callers, seconds as the mean of a trace",
+        _fields(name=_TEXT, total=_NUMBER, self=_NUMBER, count=_WHOLE, children=_list(_OBJECT), traces=_WHOLE),
+        {"function": _TEXT, "service": _TEXT, "limit": _WHOLE},
+    ),
 @cache
 def describe() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 
 def duration(value: float) -> str:
-    """Return seconds as people read them: ``1.24 ms``."""
+    """Return seconds as people read them: ``1.24 ms``, ``2 min 5 s``, ``3 h 20 min``."""
+    for size, unit, part, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (100, "min", 1, "s")):
+        if value >= size:
+            whole = 60 if unit == "min" else size
+            return f"{value // whole:.0f} {unit} {value % whole // part:.0f} {smaller}"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

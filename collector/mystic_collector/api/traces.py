@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mystic_collector.analysis.flame import flame
 from mystic_collector.parts import parts_of
 from mystic_collector.reply import flag, number, refusal, reply
 from mystic_collector.store.records import SpanQuery, StoredSpan
@@ -42,6 +43,16 @@ async def one_trace(request: Request) -> Response:
     if not spans:
         return refusal(404, f"no trace {text!r} is kept", "GET /api/traces lists the newest")
     return reply({**_summary(spans), "spans": [_span(one) for one in spans]})
+
+
+async def flame_graph(request: Request) -> Response:
+    """Where the time of the newest sampled traces goes, as one tree of callers."""
+    params = request.query_params
+    function = params.get("function", "")
+    wanted = number(request, "limit", 50, 1, 200)
+    query = SpanQuery(function=function, service=params.get("service", ""), limit=wanted)
+    store = parts_of(request).store
+    return reply(await run_in_threadpool(lambda: flame(store.traces(query), function)))
 
 
 def _seconds(text: str) -> float:

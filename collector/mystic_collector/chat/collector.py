@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 from mcp.server.mcpserver.exceptions import ToolError
-from mystic_agent.contract.wire import API_KEY_HEADER
+from mystic_agent.contract.wire import ACTOR_HEADER, API_KEY_HEADER
 from starlette.types import ASGIApp
 
 from mystic_collector.chat.captured import plain
@@ -57,13 +57,21 @@ class Collector:
         """Return the answer to a GET; parameters that are None or empty are left out."""
         return await self._ask("GET", path, params={k: v for k, v in query.items() if v not in (None, "")})
 
-    async def post(self, path: str, body: Mapping[str, Any], **query: Any) -> Any:
-        """Return the answer to a POST."""
-        return await self._ask("POST", path, json=dict(body), params=query)
+    async def post(
+        self, path: str, body: Mapping[str, Any], by: str = "", seen: int | None = None, **query: Any
+    ) -> Any:
+        """Return the answer to a POST.
 
-    async def delete(self, path: str, **query: Any) -> Any:
-        """Return the answer to a DELETE."""
-        return await self._ask("DELETE", path, params=query)
+        Args:
+            by: who asks, for the audit.
+            seen: version of the hijacks that the question was made on; another one is refused.
+        """
+        headers = {**_actor(by), **({"If-Match": f'"{seen}"'} if seen is not None else {})}
+        return await self._ask("POST", path, json=dict(body), params=query, headers=headers)
+
+    async def delete(self, path: str, by: str = "") -> Any:
+        """Return the answer to a DELETE; ``by`` is who asks, for the audit."""
+        return await self._ask("DELETE", path, headers=_actor(by))
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:
         """Send one request.
@@ -99,3 +107,7 @@ class Collector:
             return plain(f"{error['field']} is {error['value']}: {error['remedy']}")
         message = error.get("message") or f"the collector answered {status}"
         return plain(f"{message}; {error['remedy']}" if error.get("remedy") else message)
+
+
+def _actor(by: str) -> dict[str, str]:
+    return {ACTOR_HEADER: quote(by[:100])} if by else {}

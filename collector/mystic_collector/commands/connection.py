@@ -24,6 +24,20 @@ def add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", help="port of the collector (default: MYSTIC_PORT or 8899)")
 
 
+def address_of(args: argparse.Namespace) -> str:
+    """Return the collector's address: ``host`` and ``port`` where given; else the environment decides.
+
+    Raises:
+        Invalid: when the port cannot be used.
+    """
+    host = getattr(args, "host", None) or os.environ.get("MYSTIC_HOST", "").strip() or "127.0.0.1"
+    port = getattr(args, "port", None) or os.environ.get("MYSTIC_PORT", "").strip() or "8899"
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise Invalid("MYSTIC_PORT", port, "give a whole number from 1 to 65535")
+    host = ANYWHERE.get(host, host).strip("[]")
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 class Connection:
     """Requests to one collector; use it in a ``with`` block.
 
@@ -35,12 +49,7 @@ class Connection:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        host = getattr(args, "host", None) or os.environ.get("MYSTIC_HOST", "").strip() or "127.0.0.1"
-        port = getattr(args, "port", None) or os.environ.get("MYSTIC_PORT", "").strip() or "8899"
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise Invalid("MYSTIC_PORT", port, "give a whole number from 1 to 65535")
-        host = ANYWHERE.get(host, host).strip("[]")
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self.address = address_of(args)
         key = read_key(os.environ)
         headers = {API_KEY_HEADER: key} if key else {}
         # Proxies of the environment are for the outside; the collector is near.

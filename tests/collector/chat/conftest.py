@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,13 @@ def shop(tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path) as found:
         report(found, tmp_path)
         yield found
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def report(collector: Running, folder: Path, **more: Any) -> None:

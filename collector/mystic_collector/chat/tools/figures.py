@@ -11,10 +11,9 @@ from mystic_collector.chat.answer import Paged, answer
 from mystic_collector.chat.names import function_meant, service_meant
 from mystic_collector.chat.page import ASKED, fitting, following, more, start
 from mystic_collector.chat.session import Asked, chat_of
-from mystic_collector.chat.tools.parameters import Cursor, Service
+from mystic_collector.chat.tools.parameters import Cursor, Service, Sort
 from mystic_collector.units import duration
 
-SORTED = ("avg_time", "total_time", "max_time", "call_count", "exceptions", "last_called", "name")
 _MOST_HISTORY = 60
 
 
@@ -49,14 +48,7 @@ async def get_function_metrics(
     ctx: Asked,
     function: Annotated[str, Field(description="one function, by any of its names; empty for all")] = "",
     service: Service = "",
-    sort: Annotated[
-        str,
-        Field(
-            description="avg_time: the slowest first; total_time: the most expensive in all; call_count: the busiest; "
-            "exceptions: the most failing",
-            json_schema_extra={"enum": list(SORTED)},
-        ),
-    ] = "avg_time",
+    sort: Sort = "avg_time",
     limit: Annotated[int, Field(description="rows on a page", ge=1, le=ASKED)] = 20,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, Metrics]:

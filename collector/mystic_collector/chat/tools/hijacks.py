@@ -53,8 +53,9 @@ class Row(BaseModel):
 class Hijacked(Answer):
     """What came of a change."""
 
-    hijack: Row
+    hijack: Row | None = Field(default=None, description="null after a dry run")
     pending: bool = Field(description="processes have not all answered yet; list_hijacked_functions tells later")
+    trial: dict[str, Any] | None = Field(default=None, description="of a dry run: where it would be put on or refused")
 
 
 class Hijacks(Paged):
@@ -71,9 +72,18 @@ class Released(Answer):
 
 
 async def approve_hijack(
-    ctx: Asked, function: str, strategy: str, options: dict[str, Any], service: str, stage: str, confirmation: str
+    ctx: Asked,
+    function: str,
+    strategy: str,
+    options: dict[str, Any],
+    service: str,
+    stage: str,
+    dry_run: bool,
+    confirmation: str,
 ) -> Approval | Elicit[Approval]:
     """Ask for :func:`hijack_function` where somebody must be asked."""
+    if dry_run:
+        return Approval(approved=True)
     collector = chat_of(ctx).collector
     consent.refuse_when_read_only(ctx)
     target, where = await function_meant(collector, function), await service_meant(collector, service) or "*"
@@ -92,9 +102,10 @@ async def hijack_function(
     stage: Stage = "*",
     reason: Reason = "",
     expires_in: Annotated[str, Field(description='end by itself after, e.g. "24h"; empty for the default')] = "",
+    dry_run: Annotated[bool, Field(description="only say what would happen, and where; change nothing")] = False,
     confirmation: Confirmation = "",
 ) -> Annotated[CallToolResult, Hijacked]:
-    """(described by DESCRIPTION)"""
+    """Change what a function does; described to models by :data:`HIJACK_DESCRIPTION`."""
     consent.require(approval)
     collector = chat_of(ctx).collector
     fields: dict[str, Any] = {
@@ -108,7 +119,9 @@ async def hijack_function(
     }
     if expires_in:
         fields["expires_in"] = expires_in
-    return await settled(ctx, await collector.post("/api/functions/hijack", fields))
+    if dry_run:
+        return await _tried(ctx, fields)
+    return await settled(ctx, await collector.post("/api/functions/hijack", fields, by=fields["owner"]))
 
 
 HIJACK_DESCRIPTION = (
@@ -125,6 +138,23 @@ Strategies and their options: """
     + "; ".join(f"{name}({', '.join(options)})" for name, options in STRATEGIES.items())
     + "."
 )
+
+
+async def _tried(ctx: Asked, fields: dict[str, Any]) -> CallToolResult:
+    """Answer with what a hijack would do."""
+    body: dict[str, Any] = {key: fields[key] for key in ("service", "owner", "reason", "expires_in") if key in fields}
+    body["target"] = fields["function"]
+    body["stages"] = {fields["stage"]: [{fields["strategy"]: fields["options"]}]}
+    found = await chat_of(ctx).collector.post("/api/hijacks", body, dry_run="true")
+    refused = [
+        f"  {one['function']} in process {process['pid']}: {one['reason']}"
+        for process in found["processes"]
+        for one in process["matches"]
+        if one["outcome"] == "refused"
+    ]
+    shown = {key: found[key] for key in ("summary", "function_count", "attach", "refused")}
+    content = Hijacked(pending=False, trial={**shown, "functions": found["functions"][:50]})
+    return answer([f"Nothing was changed. It would be: {found['summary']}", *refused[:50]], content)
 
 
 async def settled(ctx: Asked, added: dict[str, Any]) -> CallToolResult:
@@ -245,6 +275,6 @@ async def unhijack_function(
     consent.require(approval)
     gone = []
     for one in await _named(ctx, function, strategy):
-        await chat_of(ctx).collector.delete(f"/api/hijacks/{one['id']}")
+        await chat_of(ctx).collector.delete(f"/api/hijacks/{one['id']}", by=owner_of(ctx))
         gone.append(f"{one['id']} on {one['target']}")
     return answer([f"took back {', '.join(gone)}"], Released(removed=[one.partition(" ")[0] for one in gone]))

@@ -6,9 +6,19 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mystic_collector.analysis.hotspots import SORTS
+
 Cursor = Annotated[str, Field(description="from the previous answer, for the next page; empty for the first")]
 Service = Annotated[
     str, Field(description='a service by name or part of it, e.g. "OCR" for gnosis-ocr; empty for all services')
+]
+Sort = Annotated[
+    str,
+    Field(
+        description="avg_time: the slowest first; total_time: the most expensive in all; call_count: the busiest; "
+        "exceptions: the most failing",
+        json_schema_extra={"enum": list(SORTS)},
+    ),
 ]
 FunctionName = Annotated[
     str,

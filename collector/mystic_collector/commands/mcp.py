@@ -1,0 +1,49 @@
+"""``mystic mcp``: the chat on stdio, for clients such as Claude Desktop that start their servers themselves."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from mystic_agent.cli.command import Command
+
+from mystic_collector.commands.connection import add_address, address_of
+from mystic_collector.commands.ending import ending
+from mystic_collector.settings import read_key, read_truth
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument(
+        "--read-only", action="store_true", help="offer nothing that changes the service (MYSTIC_CHAT_READ_ONLY)"
+    )
+    add_address(parser)
+
+
+@ending
+def run(args: argparse.Namespace) -> int:
+    """Speak MCP on stdin and stdout until stdin ends; a collector that is away is told as an error of each call."""
+    address, key = address_of(args), read_key(os.environ)
+    read_only = args.read_only or read_truth(os.environ, "MYSTIC_CHAT_READ_ONLY")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="mystic: %(message)s")
+    # Imported here, so that listing the commands stays quick.
+    from mystic_collector.chat.collector import Collector
+    from mystic_collector.chat.server import build_server
+    from mystic_collector.chat.session import Chat
+
+    try:
+        build_server(Chat(Collector(address, key), read_only)).run("stdio")
+    except KeyboardInterrupt:
+        return 0  # the client ends us so
+    return 0
+
+
+command = Command(
+    name="mcp",
+    help="speak MCP on stdio, for Claude Desktop and other clients that start their servers",
+    example="mystic mcp --port 8899",
+    configure=configure,
+    run=run,
+)
