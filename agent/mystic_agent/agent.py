@@ -16,6 +16,7 @@ from mystic_agent.contract import wire
 from mystic_agent.contract.report import FunctionReport, Report
 from mystic_agent.governor import Governor
 from mystic_agent.guard import guard
+from mystic_agent.external.external import External
 from mystic_agent.lease import Leases
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mystic_agent.link.hijack_set import HijackSet
 
 EXTREMES_EVERY_SECONDS = 10.0
+    from types import ModuleType
+
 
 
 class Agent:
@@ -63,11 +66,26 @@ class Agent:
         self._silent = False
 
     # -- beginning and end -------------------------------------------------------------------------
+        self.external = External(self._observed, self.threads)
 
     def open(self) -> list[Callable[[], None]]:
         """Make ready for the first function; return what undoes it."""
         self.tracer.arm(1.0)
-        return [Allowance().install()]
+        return [Allowance().install(), self.external.remove]
+
+    def arrived(self, module: ModuleType) -> int:
+        """Look at a module that has been loaded; return how many of its functions are now hijacked."""
+        self._watch_outside()
+        return self.attachments.arrive(module)
+
+    def _watch_outside(self) -> None:
+        """Watch what functions do outside of the process, unless everything is switched off."""
+        guard.run("external", self.external.remove if self.attachments.off else self.external.install, None)
+
+    def _observed(self, function: str) -> bool:
+        """True when ``module:qualname`` is observed as one of the project's, and not only because a hijack names it."""
+        attached = self.attachments.by_name.get(function)
+        return attached is not None and attached.default
 
     def close(self) -> None:
         """Put every function back; nothing of ours stays on any call."""
@@ -93,6 +111,9 @@ class Agent:
         return [
             (wire.SERVICE_NAME, self.settings.service),
             (wire.INSTANCE_ID, self.instance),
+        if self.shelf is not None:
+            self.shelf.reset()
+        self.external.reset()
             (wire.STAGE, self.settings.stage),
             (wire.PID, os.getpid()),
             ("host.name", os.uname().nodename),
@@ -131,10 +152,12 @@ class Agent:
             self._last_extremes = now
             for meter in meters:
                 meter.forget_extremes()
+        self._watch_outside()
         for attached in list(self.attachments.by_name.values()):
             for held in list(attached.keep.values()):
                 if isinstance(held, Memory):
                     held.sweep()
+        counts += guard.run("external", self.external.counts, [])
         if not self.attachments.off:
             self.tracer.arm(elapsed)
         return batch

@@ -61,7 +61,7 @@ class _Process:
         if agent is None:
             self.missed = not self.closed
         else:
-            guard.run("arrive", agent.attachments.arrive, 0, module)
+            guard.run("arrive", agent.arrived, 0, module)
 
     def _wait(self) -> None:
         if not self.over.acquire(timeout=PATIENCE_SECONDS):

@@ -36,6 +36,19 @@ FUNCTIONS = "mystic.agent.functions"  # Gauge, functions attached
 
 # Attributes.
 FUNCTION = "mystic.function"  # "module:qualname"
+# What functions do outside of their process, cumulative sums in the order of EXTERNAL; attributes FUNCTION and EXTERNAL_*.
+EXTERNAL = (
+    "mystic.external.operations",  # {operation}: requests, programs started
+    "mystic.external.connections",  # {connection}: opened
+    "mystic.external.errors",  # {error}
+    "mystic.external.sent",  # By
+    "mystic.external.received",  # By
+    "mystic.external.waited",  # ns
+)
+EXTERNAL_VIA = "mystic.external.via"  # "module:qualname" of the library function that was called
+EXTERNAL_PEER = "mystic.external.peer"  # "host:port", "unix:/path", or a program's name
+EXTERNAL_PROTOCOL = "network.protocol.name"
+
 CODE_FUNCTION = "code.function.name"  # "module.qualname", OpenTelemetry semantic convention
 STRATEGY = "mystic.strategy"
 DECISION = "mystic.decision"

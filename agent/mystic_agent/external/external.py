@@ -1,0 +1,43 @@
+"""Everything that one process does outside, watched: the parts put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+
+from mystic_agent.external.ledger import Ledger
+from mystic_agent.external.processes import Processes
+from mystic_agent.external.sockets import Sockets
+from mystic_agent.records import Count
+
+
+class External:
+    """What the functions of one process do outside of it.
+
+    Args:
+        project: true of the names of functions that are the project's own.
+        threads: identities of the agent's own threads.
+    """
+
+    def __init__(self, project: Callable[[str], bool], threads: Container[int]) -> None:
+        self._ledger = Ledger()
+        self._sockets = Sockets(self._ledger, project, threads)
+        self._processes = Processes(self._ledger, project)
+
+    def install(self) -> None:
+        """Watch what is loaded and not watched yet; to be called again when more may be loaded."""
+        self._sockets.install()
+        self._processes.install()
+
+    def remove(self) -> None:
+        """Put everything back."""
+        self._processes.remove()
+        self._sockets.remove()
+
+    def counts(self) -> list[Count]:
+        """Return all that was added up."""
+        return self._ledger.counts()
+
+    def reset(self) -> None:
+        """Start from zero, as a forked child does."""
+        self._ledger.reset()
+        self._sockets.reset()

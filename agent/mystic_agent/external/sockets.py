@@ -1,0 +1,281 @@
+"""Sockets that this process has connected: who asked, how much went and came, how long the answer took.
+
+A request begins with the first bytes sent after bytes were received; who sends them is who asks. On a blocking socket
+the time inside its methods is what was waited; on one of an event loop, the time from the last bytes sent to the first
+received: the loop receives outside of the task that asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import get_ident
+from collections.abc import Callable, Container
+from time import perf_counter_ns
+from types import FrameType
+from typing import Any
+
+from mystic_agent.external.caller import Caller, caller, ours
+from mystic_agent.external.ledger import CONNECTIONS, ERRORS, OPERATIONS, RECEIVED, SENT, WAITED, Cells, Ledger
+from mystic_agent.external.peer import peer, protocol
+from mystic_agent.external.stand_in import StandIns
+from mystic_agent.guard import FAULTS, guard
+
+_SENDING = ("send", "sendall", "sendmsg")
+_RECEIVING = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg")
+MOST_TALKS = 10_000
+MOST_NAMES = 512
+_LATER = (BlockingIOError, InterruptedError)
+_SNIFFED = 64
+
+
+class Talk:
+    """One connection that this process has opened.
+
+    Attributes:
+        peer: how the other side is called.
+        port: its port, or 0.
+        opener: who connected.
+        opening: nanoseconds that connecting took, until they are added up with the first request; -1 afterwards.
+        cells: where what happens is added up; None while nothing has been sent or received.
+        asking: bytes of the present request have been sent, and none of its answer received.
+        sent_at: ``perf_counter_ns`` of the last bytes sent that nothing has answered yet; 0 for none.
+        sending, receiving: a method of the socket is under way, which may call others.
+    """
+
+    __slots__ = ("asking", "cells", "opener", "opening", "peer", "port", "receiving", "sending", "sent_at")
+
+    def __init__(self, name: str, port: int, opener: Caller) -> None:
+        self.peer = name
+        self.port = port
+        self.opener = opener
+        self.opening = 0
+        self.cells: Cells | None = None
+        self.asking = self.sending = self.receiving = False
+        self.sent_at = 0
+
+
+class Sockets:
+    """The connections of one process, by file descriptor.
+
+    Args:
+        ledger: where sums are kept.
+        project: true of the names of functions that are the project's own.
+        threads: identities of the agent's own threads.
+    """
+
+    def __init__(self, ledger: Ledger, project: Callable[[str], bool], threads: Container[int]) -> None:
+        self._ledger = ledger
+        self._project = project
+        self._threads = threads
+        self._talks: dict[int, Talk] = {}
+        self._names: dict[str, str] = {}
+        self._standing = StandIns()
+        self._watched: set[int] = set()
+
+    def install(self) -> None:
+        """Stand in for the methods of socket classes that are loaded and not watched yet; cheap when there are none."""
+        module = sys.modules.get("socket")
+        plain = getattr(module, "socket", None)
+        if plain is not None and id(plain) not in self._watched:
+            self._watched.add(id(plain))
+            for name in ("connect", "connect_ex"):
+                self._standing.put(plain, name, self._connecting)
+            self._both_ways(plain, _SENDING, _RECEIVING)
+            for name in ("accept", "_real_close"):
+                if hasattr(plain, name):
+                    self._standing.put(plain, name, self._accepting if name == "accept" else self._closing)
+            self._standing.put(module, "getaddrinfo", self._looking_up)
+        secure = getattr(sys.modules.get("ssl"), "SSLSocket", None)
+        if secure is not None and id(secure) not in self._watched:
+            self._watched.add(id(secure))
+            self._both_ways(secure, ("send", "write"), ("read",))
+            self._standing.put(secure, "do_handshake", self._receiving)
+
+    def remove(self) -> None:
+        """Put everything back."""
+        self._standing.remove()
+        self._watched.clear()
+        self._talks.clear()
+
+    def reset(self) -> None:
+        """Forget what was under way, as a forked child does; connections it inherits are asked anew."""
+        for talk in self._talks.values():
+            talk.asking = talk.sending = talk.receiving = False
+            talk.sent_at = 0
+
+    def _both_ways(self, holder: Any, sending: tuple[str, ...], receiving: tuple[str, ...]) -> None:
+        for name in sending:
+            self._standing.put(holder, name, self._sending)
+        for name in receiving:
+            self._standing.put(holder, name, self._receiving)
+
+    # -- beginning and end of a connection -----------------------------------------------------------
+
+    def _connecting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def connect(self: Any, address: Any, /, *more: Any) -> Any:
+            talk = guard.run("external", open_, None, self, address, sys._getframe(1))
+            began = perf_counter_ns()
+            try:
+                result = original(self, address, *more)
+            except BaseException as error:
+                if talk is not None:
+                    talk.opening = perf_counter_ns() - began
+                    if not isinstance(error, _LATER):
+                        guard.run("external", fail, None, talk)
+                raise
+            if talk is not None:
+                talk.opening = perf_counter_ns() - began
+            return result
+
+        fail = self._fail
+        open_ = self._open
+        return connect
+
+    def _open(self, own: Any, address: Any, frame: FrameType) -> Talk | None:
+        self.install()  # whoever speaks TLS connects first
+        handle = own.fileno()
+        self._talks.pop(handle, None)
+        if get_ident() in self._threads or ours(frame) or handle < 0 or len(self._talks) >= MOST_TALKS:
+            return None
+        talk = self._talks[handle] = Talk(*peer(address, self._names), caller(frame, self._project))
+        return talk
+
+    def _fail(self, talk: Talk) -> None:
+        """Count a connection that could not be opened."""
+        self._begin(talk, talk.opener, b"")[ERRORS] += 1
+
+    def _accepting(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        talks = self._talks
+
+        def accept(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            accepted = original(self, *args, **kwargs)
+            talks.pop(accepted[0].fileno(), None)  # a client of ours, though its number may have been a server's
+            return accepted
+
+        return accept
+
+    def _closing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        talks = self._talks
+
+        def _real_close(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            talks.pop(self.fileno(), None)
+            return original(self, *args, **kwargs)
+
+        return _real_close
+
+    def _looking_up(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        names = self._names
+
+        def remember(host: Any, found: list[Any]) -> None:
+            if type(host) is str and len(host) <= 253:
+                for _, _, _, _, address in found:
+                    if address[0] != host and (len(names) < MOST_NAMES or address[0] in names):
+                        names[address[0]] = host
+
+        def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(host, *args, **kwargs)
+            guard.run("external", remember, None, host, found)
+            return found
+
+        return getaddrinfo
+
+    # -- what goes and comes -------------------------------------------------------------------------
+
+    def _begin(self, talk: Talk, who: Caller, first: bytes) -> Cells:
+        """Return where what happens from now on is added up; the first time with what it took to connect."""
+        cells = talk.cells = self._ledger.cells(who, talk.peer, protocol(talk.port, first))
+        if talk.opening >= 0:
+            cells[CONNECTIONS] += 1
+            cells[WAITED] += talk.opening
+            talk.opening = -1
+        return cells
+
+    def _ask(self, talk: Talk, args: tuple[Any, ...], frame: FrameType) -> None:
+        """Begin a request."""
+        first = args[0] if args else b""
+        start = bytes(memoryview(first)[:_SNIFFED]) if type(first) in (bytes, bytearray, memoryview) else b""
+        who = caller(frame, self._project)
+        self._begin(talk, who if any(who) else talk.opener, start)[OPERATIONS] += 1
+        talk.asking = True
+
+    def _sending(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        talks, ask = self._talks, self._ask
+
+        def send(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            talk = talks.get(self.fileno())
+            if talk is None or talk.sending:
+                return original(self, *args, **kwargs)
+            talk.sending = True
+            began = perf_counter_ns()
+            try:
+                if not talk.asking:
+                    guard.run("external", ask, None, talk, args, sys._getframe(1))
+                result = original(self, *args, **kwargs)
+            except BaseException as error:
+                _failed(talk, began, error)
+                raise
+            finally:
+                talk.sending = False
+            cells = talk.cells
+            if cells is not None:
+                talk.sent_at = perf_counter_ns()
+                cells[SENT] += result if type(result) is int else _size(args)
+                cells[WAITED] += talk.sent_at - began
+            return result
+
+        return send
+
+    def _receiving(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        talks, begin = self._talks, self._begin
+
+        def recv(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            talk = talks.get(self.fileno())
+            if talk is None or talk.receiving:
+                return original(self, *args, **kwargs)
+            if talk.cells is None:  # the other side speaks first
+                guard.run("external", begin, None, talk, talk.opener, b"")
+            talk.receiving = True
+            began = perf_counter_ns()
+            try:
+                result = original(self, *args, **kwargs)
+            except BaseException as error:
+                _failed(talk, began, error)
+                raise
+            finally:
+                talk.receiving = False
+            guard.run("external", _received, None, self, talk, began, result)
+            return result
+
+        return recv
+
+
+def _received(own: Any, talk: Talk, began: int, result: Any) -> None:
+    cells, now = talk.cells, perf_counter_ns()
+    if cells is None:
+        return
+    if talk.sent_at and own.gettimeout() == 0.0:
+        began = talk.sent_at
+    talk.sent_at = 0
+    talk.asking = False
+    cells[WAITED] += now - began
+    if type(result) is tuple:
+        result = result[0]
+    if result is not None:
+        cells[RECEIVED] += result if type(result) is int else len(result)
+
+
+def _failed(talk: Talk, began: int, error: BaseException) -> None:
+    cells = talk.cells
+    if cells is not None and not isinstance(error, _LATER) and type(error).__name__ not in _WANTS:
+        cells[ERRORS] += 1
+        cells[WAITED] += perf_counter_ns() - began
+
+
+_WANTS = ("SSLWantReadError", "SSLWantWriteError")  # the TLS way of saying: later
+
+
+def _size(args: tuple[Any, ...]) -> int:
+    try:
+        return memoryview(args[0]).nbytes
+    except FAULTS:
+        return 0
