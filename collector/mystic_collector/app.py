@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import IO
 
 from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.wire import HEALTH_PATH, LOGS_PATH, METRICS_PATH, REPORT_PATH, STREAM_PATH, TRACES_PATH
+from mystic_agent.contract.wire import (
+    CACHE_FIND_PATH,
+    CACHE_KEEP_PATH,
+    HEALTH_PATH,
+    LOGS_PATH,
+    METRICS_PATH,
+    REPORT_PATH,
+    STREAM_PATH,
+    TRACES_PATH,
+)
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -84,6 +93,8 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/off", off, methods=["POST"]),
             Route("/api/on", on, methods=["POST"]),
             Route("/api/audit", audit),
+            Route(CACHE_FIND_PATH, shared.find, methods=["POST"]),
+            Route(CACHE_KEEP_PATH, shared.keep, methods=["POST"]),
             Route("/api/cache/{function}/{key:path}", cache.one_entry),
             Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
             Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),

@@ -170,6 +170,7 @@ _CURSOR = {"type": ["string", "null"], "description": "next of an earlier page"}
 
 
 _OTLP = ("application/x-protobuf", "application/json")
+_FRAMES = ("application/octet-stream",)
 _PAGE = {"limit": _WHOLE, "offset": _WHOLE}
 OPERATIONS = (
     Operation("get", "/health", "Is it there; asks for no key", _fields(status=_TEXT, version=_TEXT), keyed=False),
@@ -184,6 +185,16 @@ OPERATIONS = (
         {"service": _TEXT, "instance": _TEXT, "stage": _TEXT},
         result_media="text/event-stream",
     ),
+    Operation(
+        "post",
+        "/agent/v1/cache/find",
+        "Signed entries that agents share, in frames",
+        _TEXT,
+        body=_TEXT,
+        media=_FRAMES,
+        result_media="application/octet-stream",
+    ),
+    Operation("post", "/agent/v1/cache/keep", "Keep such entries", _TEXT, body=_TEXT, media=_FRAMES, status=204),
     Operation("post", "/agent/v1/report", "What an agent has attached", _fields(version=_WHOLE), body=_OBJECT),
     Operation("get", "/api/status", "Processes, drops, overhead, sizes", _OBJECT),
     Operation(

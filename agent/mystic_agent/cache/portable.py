@@ -61,6 +61,8 @@ def _feed(digest: Any, code: CodeType) -> None:
 
 
 def _named(thing: Any) -> bytes:
+    if thing is type(None):
+        return b"None"
     module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
     if isinstance(thing, type) and isinstance(module, str) and isinstance(name, str):
         held: Any = sys.modules.get(module)

@@ -12,13 +12,13 @@ _HIDDEN = ("origins", "warnings")
 
 
 def shown(settings: Settings) -> dict[str, dict[str, object]]:
-    """Return setting → {"value", "origin"}, in JSON's types; the key only as ``set`` or null."""
+    """Return setting → {"value", "origin"}, in JSON's types; keys only as ``set`` or null."""
     values = {}
     for name in Settings.__slots__:
         if name in _HIDDEN:
             continue
         value = getattr(settings, name)
-        if name == "api_key":
+        if name in ("api_key", "cache_key"):
             value = "(set)" if value else None
         elif isinstance(value, tuple):
             value = [str(one) for one in value]

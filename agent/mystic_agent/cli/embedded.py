@@ -71,8 +71,9 @@ def _detach(argv: list[str], log: IO[bytes]) -> int:
     middle = os.fork()
     if middle == 0:
         try:
-            # An observed collector would report on itself.
-            environ = {**os.environ, "MYSTIC_ENABLED": "false"}
+            # An observed collector would report on itself; what agents sign with is none of its business.
+            environ = {name: text for name, text in os.environ.items() if not name.startswith("MYSTIC_CACHE_KEY")}
+            environ["MYSTIC_ENABLED"] = "false"
             process = subprocess.Popen(  # noqa: S603 - our own program
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=environ
             )

@@ -1,8 +1,8 @@
 """Where a value is that a call depends on: in its arguments, or in what belongs to its context.
 
-``user_id`` and ``request.user.id`` are in the arguments (see ``contract.path``). ``contextvar:app.context:user`` is what
-a context variable holds, ``local:flask:g.user_id`` what a thread-local or a context's proxy does; both may go on with
-names and positions. The variable itself may begin with one underscore, nothing after it may.
+``user_id`` and ``request.user.id`` are in the arguments (see ``contract.path``). ``contextvar:app.context:user`` is
+what a context variable holds, ``local:flask:g.user_id`` what a thread-local or a context's proxy does; both may go on
+with names and positions. The variable itself may begin with one underscore, nothing after it may.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ METRICS_PATH = "/v1/metrics"
 LOGS_PATH = "/v1/logs"
 STREAM_PATH = "/agent/v1/hijacks"
 REPORT_PATH = "/agent/v1/report"
+CACHE_FIND_PATH = "/agent/v1/cache/find"
+CACHE_KEEP_PATH = "/agent/v1/cache/keep"
 HEALTH_PATH = "/health"
 
 # Request headers.

@@ -45,31 +45,34 @@ class Connection:
         self._aborted = False
         self._rest = b""
 
-    def post(self, path: str, headers: Headers, body: bytes, timeout: float) -> tuple[Head, bytes]:
+    def post(
+        self, path: str, headers: Headers, body: bytes, timeout: float, most: int = MOST_REPLY_BYTES
+    ) -> tuple[Head, bytes]:
         """Send one request and return the whole reply.
 
         Args:
             timeout: seconds for everything together: connecting, sending, the reply's last byte.
+            most: bytes of the reply.
 
         Raises:
             OSError: when there is no connection, or no reply in time.
-            BadReply: when what came is not HTTP, or longer than MOST_REPLY_BYTES.
+            BadReply: when what came is not HTTP, or longer than ``most``.
         """
         deadline = monotonic() + timeout
         sized = (*headers, ("Content-Length", str(len(body))))
         try:
             head = self._exchange(b"POST", path, sized, body, deadline)
-            reply = b""
+            reply = bytearray()
             for piece in self._pieces(head, deadline=deadline):
                 reply += piece
-                if len(reply) > MOST_REPLY_BYTES:
-                    raise BadReply(f"a reply of more than {MOST_REPLY_BYTES} bytes to POST {path}")
+                if len(reply) > most:
+                    raise BadReply(f"a reply of more than {most} bytes to POST {path}")
         except (OSError, BadReply):
             self.close()
             raise
         if not head.reusable:
             self.close()
-        return head, reply
+        return head, bytes(reply)
 
     def open_stream(self, path: str, headers: Headers, timeout: float) -> Head:
         """Send a GET and return the head of its reply; the body is left to :meth:`stream`.

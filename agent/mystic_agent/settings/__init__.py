@@ -34,6 +34,7 @@ class Settings:
         targets: functions to observe; empty means the packages under ``project_root``.
         overhead_budget: share of one core that the agent may cost; 0.0 switches the governor off.
         api_key: sent to the collector; empty for none. Never in ``repr``.
+        cache_key: what agents sign shared cache entries with; never sent anywhere, never in ``repr``.
         project_root: folder of the application, absolute; empty when it cannot be told.
         ignore_patterns: globs of files and folders under the root that are not the application's.
         log_level: of the agent's own logger.
@@ -56,6 +57,7 @@ class Settings:
     targets: tuple[Target, ...] = ()
     overhead_budget: float = 0.03
     api_key: str = field(default="", repr=False)
+    cache_key: str = field(default="", repr=False)
     project_root: str = ""
     ignore_patterns: tuple[str, ...] = IGNORED
     log_level: str = "WARNING"
@@ -93,6 +95,9 @@ def load(environ: Mapping[str, str] = os.environ, cwd: str | None = None) -> Set
     reader.take("api_key", "MYSTIC_API_KEY", value.key)
     if "api_key" not in reader.values:
         reader.take("api_key", "MYSTIC_API_KEY_FILE", value.key_file)
+    reader.take("cache_key", "MYSTIC_CACHE_KEY", value.long_key)
+    if "cache_key" not in reader.values:
+        reader.take("cache_key", "MYSTIC_CACHE_KEY_FILE", value.long_key_file)
     reader.take_each("targets", "MYSTIC_TARGETS", value.target)
     reader.take_each("allow", "MYSTIC_ALLOW", value.module_glob)
     _read_strategies(reader)

@@ -15,6 +15,7 @@ from mystic_agent.contract.target import Target, parse_target
 
 CONFIG_VERSION = 1
 MOST_BYTES = 1 << 20
+SHORTEST_LONG_KEY = 16
 
 
 def fit(text: str) -> str:
@@ -109,6 +110,18 @@ def key_file(text: str, name: str) -> str:
     if not content:
         raise Invalid(name, text, "give a file that holds the key; this one is empty")
     return key(content, name)
+
+
+def long_key(text: str, name: str) -> str:
+    if len(text) < SHORTEST_LONG_KEY:
+        raise Invalid(
+            name, "(not shown)", f"give at least {SHORTEST_LONG_KEY} characters, e.g. of 'openssl rand -hex 32'"
+        )
+    return key(text, name)
+
+
+def long_key_file(text: str, name: str) -> str:
+    return long_key(key_file(text, name), name)
 
 
 def target(text: str, name: str) -> Target:

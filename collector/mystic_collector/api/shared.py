@@ -1,0 +1,96 @@
+"""``/agent/v1/cache/…``: the shared entries of agents, signed by them and opaque to us; byte strings in frames.
+
+They lie beside the entries of ``/api/cache``, under names that no request there can give.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.frames import pack, unpack
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mystic_collector.cache.entries import Entries
+from mystic_collector.ingest.body import read_body
+from mystic_collector.otlp.refused import RefusedError
+from mystic_collector.parts import parts_of
+
+MOST_QUESTIONS = 256
+MOST_ENTRIES = 256
+MOST_REPLY_BYTES = 4 * 2**20
+LONGEST_KEY = 1000
+LONGEST_TTL = 3650 * 86400.0
+PATIENCE = 5.0
+_APART = "\x01"
+_TTL = struct.Struct(">d")
+_MEDIA = "application/octet-stream"
+
+
+async def find(request: Request) -> Response:
+    """Take pairs of function and key, and answer each with its entry; an empty one stands for none."""
+    asked = unpack(await _body(request), 2 * MOST_QUESTIONS)
+    names = [_name(part) for part in asked]
+    if len(names) % 2:
+        raise Invalid("body", f"{len(names)} parts", "give pairs of function and key")
+    found = await run_in_threadpool(_found, parts_of(request).cache, names)
+    return Response(pack(found), media_type=_MEDIA)
+
+
+async def keep(request: Request) -> Response:
+    """Take function, key, ttl (seconds, eight bytes of IEEE 754 in network order) and value, over and over."""
+    given = unpack(await _body(request), 4 * MOST_ENTRIES)
+    if len(given) % 4:
+        raise Invalid("body", f"{len(given)} parts", "give function, key, ttl and value of each entry")
+    entries = [
+        (_name(given[i]), _name(given[i + 1]), _ttl(given[i + 2]), given[i + 3]) for i in range(0, len(given), 4)
+    ]
+    await run_in_threadpool(_keep, parts_of(request).cache, entries)
+    return Response(status_code=204)
+
+
+def _found(cache: Entries, names: list[str]) -> list[bytes]:
+    """Look everything up; what no longer fits into the reply is not found."""
+    left, found = MOST_REPLY_BYTES, []
+    for function, key in zip(names[::2], names[1::2], strict=True):
+        entry = cache.get(_APART + function, key) if left > 0 else None
+        value = b"" if entry is None or len(entry.value) > left else entry.value
+        left -= len(value)
+        found.append(value)
+    return found
+
+
+def _keep(cache: Entries, entries: list[tuple[str, str, float, bytes]]) -> None:
+    for function, key, ttl, value in entries:
+        try:
+            cache.put(_APART + function, key, value, ttl)
+        except ValueError:
+            continue  # larger than all there is room for; whoever asks for it will not find it
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        return await read_body(request, parts_of(request).settings.max_body_bytes, PATIENCE)
+    except RefusedError as error:
+        raise HTTPException(error.status, error.message, {"Connection": "close"}) from error
+
+
+def _name(part: bytes) -> str:
+    try:
+        text = part.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        text = ""
+    if not 0 < len(text) <= LONGEST_KEY or "\x00" in text or not text.isprintable():
+        raise Invalid("name", part[:80], f"give printable text of 1 to {LONGEST_KEY} characters")
+    return text
+
+
+def _ttl(part: bytes) -> float:
+    (seconds,) = _TTL.unpack(part) if len(part) == _TTL.size else (math.nan,)
+    if not 0 < seconds <= LONGEST_TTL:
+        raise Invalid("ttl", part[:80], "give positive seconds as eight bytes")
+    return float(seconds)

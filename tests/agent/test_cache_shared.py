@@ -1,0 +1,421 @@
+"""Processes share what they keep, through a real collector that can neither read whose it is nor forge it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import pickle
+import socket
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from module_under_test import application, hijack
+from mystic_agent.cache.key import Unkeyable, canonical
+from mystic_agent.cache.portable import fingerprint, portable
+from mystic_agent.cache.sealed import Seal, Unsealable
+from mystic_agent.cache.shared import Shared
+from mystic_agent.link import CollectorShelf, Endpoint
+from test_cache_key import values
+
+from tests.collector.conftest import running
+
+SECRET = "a secret of at least sixteen characters"
+PATIENCE = 20.0
+SOURCE = """
+    import dataclasses
+    runs = []
+
+    @dataclasses.dataclass
+    class Money:
+        amount: int
+
+    def price(item, n=1):
+        runs.append(item); return {"item": item, "total": (n, 2.5)}
+    async def slowly(item):
+        runs.append(item); return [item]
+    def rich(item):
+        runs.append(item); return Money(len(item))
+    def locked(item):
+        import threading
+        runs.append(item); return {"lock": threading.Lock()}
+    def large(item):
+        runs.append(item); return "x" * 2_000_000
+    def by_function(function):
+        runs.append(function); return 1
+    def failing(item):
+        runs.append(item); raise ValueError(item)
+"""
+
+
+def until(found, what):
+    deadline = time.monotonic() + PATIENCE
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        time.sleep(0.005)
+    return value
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("shared")) as found:
+        yield found
+
+
+class Process:
+    """Plays one process of the application: its own module, memory and shelf; modules of one name and code."""
+
+    def __init__(self, module, attachments, shelf):
+        self.module = module
+        self.attachments = attachments
+        self.shelf = shelf
+
+    def cache(self, function, **options):
+        name = f"{self.module.__name__}:{function}"
+        self.attachments.apply([hijack(name, {"cache": {"ttl": "1h", "scope": "shared", **options}})])
+        return self.attachments.reports()[name]
+
+    def decisions(self, function):
+        meter = self.attachments.by_name[f"{self.module.__name__}:{function}"].meter
+        return {
+            " ".join(
+                filter(None, (dict(c.attributes)["mystic.decision"], dict(c.attributes).get("mystic.reason")))
+            ): c.value
+            for c in meter.counts()
+            if c.metric == "mystic.function.decisions"
+        }
+
+    def forget(self):
+        """Lose what is in memory, as another process would not have it."""
+        for attached in self.attachments.by_name.values():
+            for state in attached.keep.values():
+                getattr(state, "clear", lambda: None)()
+
+
+@contextlib.contextmanager
+def process(folder, port, secret=SECRET, place="shop production", patience=5.0):
+    shelf = CollectorShelf(Endpoint("127.0.0.1", port).collector(), patience)
+    try:
+        with application(folder, SOURCE) as (module, attachments):
+            attachments.shared = Shared(shelf, Seal(secret, place)) if secret else None
+            yield Process(module, attachments, shelf)
+    finally:
+        shelf.stop(PATIENCE)
+
+
+@pytest.fixture
+def app(tmp_path, collector):
+    with process(tmp_path, collector.server.address[1]) as made:
+        yield made
+
+
+def entries(collector):
+    return collector.parts.cache.count()
+
+
+def kept(collector, before):
+    until(lambda: entries(collector) > before, "the entry at the collector")
+
+
+def test_a_result_that_one_process_computed_is_served_in_another(app, collector):
+    before = entries(collector)
+    assert app.cache("price").state == "attached"
+    first = app.module.price("tea", 3)
+    kept(collector, before)
+    app.forget()
+    second = app.module.price(n=3, item="tea")
+    assert second == first == {"item": "tea", "total": (3, 2.5)}
+    assert type(second["total"]) is tuple
+    assert app.module.runs == ["tea"]
+    assert app.module.price("tea", 3) == first
+    assert app.decisions("price") == {"miss": 1, "shared hit": 1, "hit": 1}
+
+
+def test_a_coroutine_waits_for_the_collector_without_holding_up_its_loop(app, collector):
+    before = entries(collector)
+    app.cache("slowly")
+    assert asyncio.run(app.module.slowly("tea")) == ["tea"]
+    kept(collector, before)
+    app.forget()
+
+    async def ask():
+        beats = 0
+
+        async def beat():
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0)
+
+        beating = asyncio.create_task(beat())
+        results = await asyncio.gather(*(app.module.slowly("tea") for _ in range(50)))
+        beating.cancel()
+        return results, beats
+
+    results, beats = asyncio.run(ask())
+    assert results == [["tea"]] * 50
+    assert beats > 1
+    assert app.module.runs == ["tea"]
+    assert app.decisions("slowly") == {"miss": 1, "shared hit": 1, "joined": 49}
+
+
+def test_a_value_of_the_applications_own_type_travels_signed(app, collector):
+    before = entries(collector)
+    app.cache("rich")
+    app.module.rich("tea")
+    kept(collector, before)
+    app.forget()
+    assert app.module.rich("tea") == app.module.Money(3)
+    assert app.module.runs == ["tea"]
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "reason"),
+    [
+        ("locked", "a", "kept_out result of type lock, which one caller uses up"),
+        ("large", "a", "kept_out shared scope: result of more than 1 MiB"),
+        ("by_function", len, "kept_out shared scope: a class or function in the key that other processes may not have"),
+    ],
+)
+def test_what_cannot_be_shared_stays_in_the_process_and_is_counted(app, function, argument, reason):
+    app.cache(function)
+    getattr(app.module, function)(argument)
+    assert app.decisions(function)[reason] == 1
+    assert app.decisions(function)["miss"] == 1
+
+
+def test_exceptions_are_not_shared(app, collector):
+    before = entries(collector)
+    app.cache("failing", exceptions=True)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="a"):
+            app.module.failing("a")
+    assert app.module.runs == ["a"]
+    assert entries(collector) == before
+
+
+def test_without_the_key_the_shared_scope_is_refused_with_what_to_do(tmp_path, collector):
+    with process(tmp_path, collector.server.address[1], secret="") as app:
+        report = app.cache("price")
+        assert report.state == "failed"
+        assert "MYSTIC_CACHE_KEY" in report.reason
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a planted pickle was run",))
+
+
+def one_entry(collector):
+    """Return (row key, sealed bytes) of the newest entry."""
+    cache = collector.parts.cache._cache
+    name = list(cache.iterkeys())[-1]
+    return name, cache.get(name)
+
+
+def tampered(sealed):
+    head, body = sealed[:13], sealed[45:]
+    yield "unsigned pickle", pickle.dumps(Bomb())
+    yield "own head and pickle", b"myc1" + head[4:12] + b"p" + bytes(32) + pickle.dumps(Bomb())
+    yield "one bit of the value", sealed[:-1] + bytes([sealed[-1] ^ 1])
+    yield "another form", sealed[:12] + b"p" + sealed[13:]
+    yield "longer life", sealed[:4] + b"\x41\xf0" + sealed[6:]
+    yield "cut", sealed[:40]
+    yield "empty body", sealed[:45]
+    yield "signed by another", Seal("quite another secret", "shop production").close("k", [1], time.time() + 99)
+    assert body
+
+
+def test_what_is_planted_or_tampered_with_is_never_run_and_counted(app, collector):
+    before = entries(collector)
+    app.cache("price")
+    right = app.module.price("gold")
+    kept(collector, before)
+    name, sealed = next(
+        (n, collector.parts.cache._cache.get(n)) for n in collector.parts.cache._cache.iterkeys() if "price" in n
+    )
+    count = 0
+    for what, planted in tampered(sealed):
+        for row in collector.parts.cache._cache.iterkeys():
+            if app.module.__name__ in row:
+                name = row
+        collector.parts.cache._cache.set(name, planted)
+        app.forget()
+        app.module.runs.clear()
+        assert app.module.price("gold") == right, what
+        assert app.module.runs == ["gold"], what
+        count += 1
+        told = app.decisions("price")
+        assert told["kept_out shared scope: entry not signed by us"] == count, what
+        until(lambda: collector.parts.cache._cache.get(name) != planted, "the entry's replacement")
+
+
+def test_an_entry_moved_to_another_key_is_not_believed(app, collector):
+    before = entries(collector)
+    app.cache("price")
+    app.module.price("lead")
+    kept(collector, before)
+    rows = collector.parts.cache._cache
+    [lead] = [row for row in rows.iterkeys() if app.module.__name__ in row]
+    sealed = rows.get(lead)
+    app.module.price("gold")
+    [gold] = until(lambda: [r for r in rows.iterkeys() if app.module.__name__ in r and r != lead], "the other entry")
+    rows.set(gold, sealed)
+    app.forget()
+    assert app.module.price("gold")["item"] == "gold"
+
+
+def test_services_stages_secrets_and_versions_of_the_code_do_not_share(tmp_path, collector):
+    def code(body):
+        scope: dict = {}
+        exec(f"def f(a):\n return {body}", scope)
+        return fingerprint(scope["f"].__code__)
+
+    assert code("a + 1") == code("a  +  1") != code("a + 2") != code("b + 2")
+    key = portable(canonical(("tea",)))
+    seals = [Seal(SECRET, "shop production"), Seal(SECRET, "shop staging"), Seal(SECRET + "!", "shop production")]
+    names = [seal.key("m:f", "c", key) for seal in seals] + [
+        seals[0].key("m:f", "d", key),
+        seals[0].key("m:g", "c", key),
+    ]
+    assert len(set(names)) == 5
+    assert seals[0].key("m:f", "c", key) == Seal(SECRET, "shop production").key("m:f", "c", key)
+    assert SECRET not in repr(seals[0])
+
+
+@given(values, values)
+def test_portable_keys_are_equal_exactly_when_keys_are(a, b):
+    one, other = canonical(a), canonical(b)
+    assert (portable(one) == portable(other)) == (one == other)
+
+
+@dataclasses.dataclass
+class Here:
+    n: int
+
+
+def test_a_key_names_only_what_is_found_under_its_name_again():
+    assert portable(canonical(Here(1))) != portable(canonical(Here(2)))
+    hidden = type("Here", (), {"__module__": __name__, "__qualname__": "Here"})
+    for value in (hidden, lambda: 0, os):
+        with pytest.raises(Unkeyable):
+            portable(canonical(value))
+
+
+@given(values)
+def test_what_is_sealed_opens_with_the_same_secret_only(value):
+    seal = Seal(SECRET, "p")
+    sealed = seal.close("k", value, 5.0)
+    assert seal.open("k", sealed).expires == 5.0
+    assert canonical(seal.open("k", sealed).value) == canonical(value)
+    assert seal.open("other", sealed) is None
+    assert Seal("another secret, as long", "p").open("k", sealed) is None
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_not_opened(data):
+    assert Seal(SECRET, "p").open("k", data) is None
+
+
+def test_what_cannot_be_written_is_unsealable():
+    with pytest.raises(Unsealable, match="cannot be pickled"):
+        Seal(SECRET, "p").close("k", threading.Lock(), 1.0)
+
+
+def test_an_expired_entry_is_not_served_whoever_keeps_it(app, collector):
+    before = entries(collector)
+    app.cache("price", ttl="250ms")
+    app.module.price("tea")
+    kept(collector, before)
+    name = next(r for r in collector.parts.cache._cache.iterkeys() if app.module.__name__ in r)
+    sealed = collector.parts.cache._cache.get(name)
+    opened = Seal(SECRET, "shop production").open(name.rpartition("\x00")[2], sealed)
+    until(lambda: time.time() > opened.expires, "the end of the entry")
+    collector.parts.cache._cache.set(name, sealed)
+    app.forget()
+    app.module.price("tea")
+    assert app.module.runs == ["tea", "tea"]
+
+
+def test_a_dead_collector_costs_one_refused_connection_and_then_nothing(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with process(tmp_path, closed.getsockname()[1]) as app:
+            app.cache("price")
+            assert app.module.price("tea")["item"] == "tea"
+            until(lambda: not app.shelf.reachable, "the breaker")
+            for n in range(100):
+                app.module.price(str(n))
+            assert app.decisions("price") == {"miss": 101}
+            assert app.shelf.dropped >= 1
+
+
+def test_a_collector_that_never_answers_is_given_up_after_three_calls(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with process(tmp_path, silent.getsockname()[1], patience=0.02) as app:
+            app.cache("price")
+            for n in range(4):
+                app.module.price(str(n))
+            assert not app.shelf.reachable
+            assert app.module.runs == ["0", "1", "2", "3"]
+
+
+def test_a_collector_that_comes_back_is_found_by_itself(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with process(tmp_path, port) as app:
+        app.cache("price")
+        app.module.price("a")
+        until(lambda: not app.shelf.reachable, "the breaker")
+        with running(tmp_path, port=port) as collector:
+            until(lambda: app.shelf.reachable, "the collector's return")
+            app.module.price("b")
+            until(lambda: entries(collector) == 1, "the entry")
+
+
+def test_a_thousand_concurrent_misses_ask_and_compute_once(app, collector):
+    app.cache("price")
+    barrier, results = threading.Barrier(50), []
+
+    def ask():
+        barrier.wait(PATIENCE)
+        results.extend(app.module.price("tea")["item"] for _ in range(20))
+
+    threads = [threading.Thread(target=ask) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert results == ["tea"] * 1000
+    assert app.module.runs == ["tea"]
+
+
+def test_a_forked_child_has_a_connection_of_its_own(app, collector):
+    before = entries(collector)
+    app.cache("price")
+    app.module.price("tea")
+    kept(collector, before)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            app.shelf.reset()
+            app.attachments.reset()
+            app.forget()
+            app.module.runs.clear()
+            app.module.price("tea")
+            os.write(writing, repr((app.module.runs, app.decisions("price"))).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as said:
+        assert said.read() == "([], {'shared hit': 1})"
+    app.forget()
+    assert app.module.price("tea")["item"] == "tea"
+    assert app.module.runs == ["tea"]
