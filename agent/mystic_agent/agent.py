@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 from mystic_agent import __version__
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.memory import Memory
-from mystic_agent.cache.sealed import Seal
-from mystic_agent.cache.shared import Shared
 from mystic_agent.contract import wire
 from mystic_agent.contract.report import FunctionReport, Report
+from mystic_agent.external.external import External
 from mystic_agent.governor import Governor
 from mystic_agent.guard import guard
-from mystic_agent.external.external import External
 from mystic_agent.lease import Leases
-from mystic_agent.link import CollectorShelf, Endpoint
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
 from mystic_agent.recursion import Allowance
@@ -29,11 +26,11 @@ from mystic_agent.scope import Scope
 from mystic_agent.settings import Settings
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from mystic_agent.link.hijack_set import HijackSet
 
 EXTREMES_EVERY_SECONDS = 10.0
-    from types import ModuleType
-
 
 
 class Agent:
@@ -56,16 +53,10 @@ class Agent:
             self.scope, self.tracer, settings.stage, settings.service, self.threads, settings.allow
         )
         self.attachments.secret = settings.api_key
-        self.shelf: CollectorShelf | None = None
-        if settings.cache_key:
-            collector = Endpoint(settings.host, settings.port, api_key=settings.api_key).collector()
-            self.shelf = CollectorShelf(collector, started=self.threads.add)
-            self.attachments.shared = Shared(
-                self.shelf, Seal(settings.cache_key, f"{settings.service} {settings.stage}")
-            )
         self.governor = Governor(self.attachments, settings.overhead_budget)
         self.rota = Rota(self.attachments, settings.overhead_budget, settings.analyze)
         self.leases = Leases(settings.stage, settings.allowed_strategies)
+        self.external = External(self._observed, self.threads)
         self.version = -1
         self.warnings = settings.warnings
         self.dropped: Callable[[], dict[str, int]] = dict
@@ -76,7 +67,6 @@ class Agent:
         self._silent = False
 
     # -- beginning and end -------------------------------------------------------------------------
-        self.external = External(self._observed, self.threads)
 
     def open(self) -> list[Callable[[], None]]:
         """Make ready for the first function; return what undoes it."""
@@ -101,8 +91,6 @@ class Agent:
         """Put every function back; nothing of ours stays on any call."""
         self.tracer.disarm()
         self.attachments.release_all()
-        if self.shelf is not None:
-            self.shelf.stop()
 
     def after_fork(self) -> None:
         """Become a process of its own: a new instance, figures from zero, no trace under way."""
@@ -152,10 +140,12 @@ class Agent:
             guard.run("arrive", self.attachments.arrive, 0, main)
         guard.run("take_off", self.attachments.take_off, None)
         guard.run("governor", self.governor.tick, [])
+        self._watch_outside()
         guard.run("rota", self.rota.tick, None)
         meters = [a.meter for a in list(self.attachments.by_name.values())]
         readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]
         counts = [count for meter in meters if meter.decided for count in meter.counts()]
+        counts += guard.run("external", self.external.counts, [])
         counts += [Count(wire.DROPPED, n, ((wire.KIND, kind),)) for kind, n in self.dropped().items()]
         counts.append(Count(wire.OVERHEAD, self.governor.share + self.rota.share, (), gauge=True))
         counts.append(Count(wire.FUNCTIONS, len(meters), (), gauge=True))
@@ -164,12 +154,10 @@ class Agent:
             self._last_extremes = now
             for meter in meters:
                 meter.forget_extremes()
-        self._watch_outside()
         for attached in list(self.attachments.by_name.values()):
             for held in list(attached.keep.values()):
                 if isinstance(held, Memory):
                     held.sweep()
-        counts += guard.run("external", self.external.counts, [])
         if not self.attachments.off:
             self.tracer.arm(elapsed)
         return batch

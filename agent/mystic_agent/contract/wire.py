@@ -14,8 +14,6 @@ METRICS_PATH = "/v1/metrics"
 LOGS_PATH = "/v1/logs"
 STREAM_PATH = "/agent/v1/hijacks"
 REPORT_PATH = "/agent/v1/report"
-CACHE_FIND_PATH = "/agent/v1/cache/find"
-CACHE_KEEP_PATH = "/agent/v1/cache/keep"
 HEALTH_PATH = "/health"
 
 # Request headers.
@@ -36,8 +34,6 @@ CALLS = "mystic.function.calls"  # Sum, unit {call}: calls counted without being
 OVERHEAD = "mystic.agent.overhead"  # Gauge, share of one core spent in the agent
 FUNCTIONS = "mystic.agent.functions"  # Gauge, functions attached
 
-# Attributes.
-FUNCTION = "mystic.function"  # "module:qualname"
 # What functions do outside of their process, cumulative sums in the order of EXTERNAL; attributes FUNCTION and EXTERNAL_*.
 EXTERNAL = (
     "mystic.external.operations",  # {operation}: requests, programs started
@@ -51,6 +47,8 @@ EXTERNAL_VIA = "mystic.external.via"  # "module:qualname" of the library functio
 EXTERNAL_PEER = "mystic.external.peer"  # "host:port", "unix:/path", or a program's name
 EXTERNAL_PROTOCOL = "network.protocol.name"
 
+# Attributes.
+FUNCTION = "mystic.function"  # "module:qualname"
 CODE_FUNCTION = "code.function.name"  # "module.qualname", OpenTelemetry semantic convention
 STRATEGY = "mystic.strategy"
 DECISION = "mystic.decision"
