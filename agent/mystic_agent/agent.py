@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from mystic_agent import __version__
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.memory import Memory
+from mystic_agent.cache.sealed import Seal
+from mystic_agent.cache.shared import Shared
 from mystic_agent.contract import wire
 from mystic_agent.contract.report import FunctionReport, Report
 from mystic_agent.external.external import External
 from mystic_agent.governor import Governor
 from mystic_agent.guard import guard
 from mystic_agent.lease import Leases
+from mystic_agent.link import CollectorShelf, Endpoint
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
 from mystic_agent.recursion import Allowance
@@ -53,6 +56,13 @@ class Agent:
             self.scope, self.tracer, settings.stage, settings.service, self.threads, settings.allow
         )
         self.attachments.secret = settings.api_key
+        self.shelf: CollectorShelf | None = None
+        if settings.cache_key:
+            collector = Endpoint(settings.host, settings.port, api_key=settings.api_key).collector()
+            self.shelf = CollectorShelf(collector, started=self.threads.add)
+            self.attachments.shared = Shared(
+                self.shelf, Seal(settings.cache_key, f"{settings.service} {settings.stage}")
+            )
         self.governor = Governor(self.attachments, settings.overhead_budget)
         self.rota = Rota(self.attachments, settings.overhead_budget, settings.analyze)
         self.leases = Leases(settings.stage, settings.allowed_strategies)
@@ -91,6 +101,8 @@ class Agent:
         """Put every function back; nothing of ours stays on any call."""
         self.tracer.disarm()
         self.attachments.release_all()
+        if self.shelf is not None:
+            self.shelf.stop()
 
     def after_fork(self) -> None:
         """Become a process of its own: a new instance, figures from zero, no trace under way."""

@@ -227,7 +227,7 @@ def _watch_forks() -> None:
         if sys.version_info >= (3, 12):
             from mystic_agent.forks import Silence
 
-            _silence = Silence(lambda: len(_process.link.identities()) if _process and _process.link else 0)
+            _silence = Silence(lambda: len(_process.agent.threads) if _process and _process.agent else 0)
         os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent)
         _watch_children()
 

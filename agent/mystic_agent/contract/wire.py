@@ -14,6 +14,8 @@ METRICS_PATH = "/v1/metrics"
 LOGS_PATH = "/v1/logs"
 STREAM_PATH = "/agent/v1/hijacks"
 REPORT_PATH = "/agent/v1/report"
+CACHE_FIND_PATH = "/agent/v1/cache/find"
+CACHE_KEEP_PATH = "/agent/v1/cache/keep"
 HEALTH_PATH = "/health"
 
 # Request headers.
@@ -54,6 +56,10 @@ STRATEGY = "mystic.strategy"
 DECISION = "mystic.decision"
 REASON = "mystic.reason"
 KIND = "mystic.kind"
+
+ARGUMENTS = "mystic.arguments"
+OUTCOME = "mystic.outcome"
+SECONDS = "mystic.seconds"
 
 # Events, as OTLP log records with an event name.
 LOG_EVENT = "mystic.log"
