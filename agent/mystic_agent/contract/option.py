@@ -28,6 +28,7 @@ MOST_NAMES = 50
 MOST_STEPS = 1000
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_INSIDE = re.compile(r"[^.\s]+(?:\.[^.\s]+)*")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%")
 
 
@@ -65,6 +66,17 @@ def number(low: float, high: float) -> Callable[[object, str], float]:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and low < value <= high:
             return float(value)
         raise Invalid(field, value, f"give a number above {low:g}, at most {high:g}")
+
+    return read
+
+
+def amount(high: float) -> Callable[[object, str], float]:
+    """Return a reader of numbers from 0 to ``high``."""
+
+    def read(value: object, field: str) -> float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= high:
+            return float(value)
+        raise Invalid(field, value, f"give a number from 0 to {high:g}")
 
     return read
 
@@ -210,6 +222,16 @@ def name(value: object, field: str) -> str:
     if isinstance(value, str) and (value == "" or _NAME.fullmatch(value)):
         return value
     raise Invalid(field, value, "give a name of at most 64 letters, digits, dots, - and _")
+
+
+def inside(value: object, field: str) -> tuple[str, ...]:
+    """Read a list of places in a result, such as ``created_at`` or ``items.*.id``, or a text with commas."""
+    value = _listed(value)
+    if not isinstance(value, (list, tuple)) or len(value) > MOST_NAMES:
+        value = [""]
+    if all(isinstance(one, str) and len(one) <= 200 and _INSIDE.fullmatch(one) for one in value):
+        return tuple(value)
+    raise Invalid(field, value, 'give a list of names and positions with dots between, such as ["items.*.id"]')
 
 
 def optional(read: Reader) -> Reader:

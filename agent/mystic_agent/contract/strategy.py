@@ -190,6 +190,12 @@ def _some_fault(options: Mapping[str, Any], field: str) -> None:
         raise Invalid(field, dict(options), "give latency, exception, or both")
 
 
+def _some_share(options: Mapping[str, Any], field: str) -> None:
+    _needs("to")(options, field)
+    if not 0 < options["share"] < 1:
+        raise Invalid(f"{field}.share", options["share"], "give more than none and less than all, to compare them")
+
+
 def _needs(*names: str) -> Callable[[Mapping[str, Any], str], None]:
     def check(options: Mapping[str, Any], field: str) -> None:
         for name in names:

@@ -133,6 +133,7 @@ NAMES = (
     "redirect",
     "retry",
     "rollout",
+    "shadow",
     "timeout",
 )
 """The strategies this agent has; ``observe`` is no stage, it is in every trampoline."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections import Counter
 
@@ -156,6 +157,13 @@ class App:
 
     def calls(self, qualname):
         return self.attachments.by_name[self.name(qualname)].meter.calls
+
+
+@pytest.fixture
+def app_of(tmp_path):
+    """Load an application of the test's own."""
+    with contextlib.ExitStack() as stack:
+        yield lambda source: App(*stack.enter_context(application(tmp_path, source, traces=float("inf"))))
 
 
 @pytest.fixture

@@ -85,6 +85,13 @@ LINES = {
         gives="other",
         decision="new",
     ),
+    "shadow": Line(
+        passing={"to": "", "sample": 0},
+        passed="old",
+        acting={"to": "", "begin": "full"},
+        gives="other",
+        decision="full",
+    ),
 }
 EITHER = [(n, f) for n, line in LINES.items() for f in FORMS if line.only in ("", f)]
 PASSING = [(n, f) for n, f in EITHER if LINES[n].passing is not None]

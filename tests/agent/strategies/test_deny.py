@@ -24,6 +24,7 @@ OPTIONS = {
     "redirect": {"to": "app:f"},
     "ab": {"to": "app:f"},
     "rollout": {"to": "app:f", "key": "a"},
+    "shadow": {"to": "app:f"},
     "fault": {"latency": 1},
 }
 CHANGING = [{name: OPTIONS.get(name, {})} for name in STRATEGIES if name not in OBSERVING]

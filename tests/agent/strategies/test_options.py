@@ -41,6 +41,13 @@ REFUSED = [
     ({"rollout": {"to": "app:new"}}, "s.rollout.key", "caller"),
     ({"rollout": {"to": "app:new", "key": "a", "share": 101}}, "s.rollout.share", "percentage"),
     ({"fault": {"latency": "1s", "share": "120%"}}, "s.fault.share", "percentage"),
+    ({"shadow": {}}, "s.shadow.to", "the other implementation"),
+    ({"shadow": {"to": "app:new", "share": 1}}, "s.shadow.share", "less than all"),
+    ({"shadow": {"to": "app:new", "ignore": ["a..b"]}}, "s.shadow.ignore", "dots between"),
+    ({"shadow": {"to": "app:new", "absolute": -1}}, "s.shadow.absolute", "from 0"),
+    ({"custom": {}}, "s.custom.name", "entry point"),
+    ({"custom": {"name": "a b"}}, "s.custom.name", "letters"),
+    ({"custom": {"name": "a", "options": [1]}}, "s.custom.options", "object"),
 ]
 
 

@@ -1,0 +1,401 @@
+"""shadow: a new implementation runs beside the old one, then for some callers, then for all; or is taken back.
+
+See docs/shadow.md, and ``trial`` for what decides. Beside the old one, callers get what the old one gives; the new one
+is called afterwards with copies of the same arguments, off the caller's path: on a thread of its own, or in a task of
+the same event loop. How much may be under way is bounded; what does not fit is counted as dropped. Each process comes
+to its own conclusion.
+"""
+
+from __future__ import annotations
+
+import random as chance
+from collections.abc import Callable, Mapping
+from contextvars import Context, copy_context
+from time import monotonic_ns, perf_counter_ns
+from typing import Any, NamedTuple
+
+from mystic_agent.cache.frozen import frozen, weight
+from mystic_agent.guard import FAULTS
+from mystic_agent.observe.span import place_now
+from mystic_agent.redact import clean, cut
+from mystic_agent.strategies import Stage, Subject, alternative
+from mystic_agent.strategies.alternative import Alternative, Crossing, inside
+from mystic_agent.strategies.background import Background, background
+from mystic_agent.strategies.compare import Difference, Incomparable, Tolerance, difference
+from mystic_agent.strategies.decision import Decision, decisions
+from mystic_agent.strategies.kept import kept
+from mystic_agent.strategies.reading import Unreadable
+from mystic_agent.strategies.sticky import Sticky
+from mystic_agent.strategies.trial import BACK, CANARY, FULL, SHADOW, Ran, Rules, Trial, Turn
+
+MOST_BYTES = 2**20
+"""Estimated bytes of arguments, or of a result, that are copied for one call."""
+
+MOST_TASKS = 16
+"""Calls of one new coroutine function under way at once beside the old one."""
+
+EVENT = "mystic.shadow"
+
+
+def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
+    """What the other implementation must be, see ``alternative``; the key must begin with a parameter."""
+    problem = alternative.refuse(subject, "shadow", options["to"])
+    if problem:
+        return problem
+    unknown = set(options["uncopied"]) - set(subject.parameters)
+    if unknown:
+        names = ", ".join(subject.parameters) or "none"
+        return f"shadow.uncopied names {', '.join(sorted(unknown))}, but the parameters are {names}"
+    if options["key"]:
+        problem = Sticky(subject, options["key"], options["share"], options["salt"]).problem
+    return f"shadow.{problem}" if problem else ""
+
+
+def make(
+    subject: Subject,
+    options: Mapping[str, Any],
+    following: Stage,
+    *,
+    random: Callable[[], float] = chance.random,
+    clock: Callable[[], int] = monotonic_ns,
+    behind: Background = background,
+) -> Stage:
+    """Return a stage that tries the new implementation.
+
+    Args:
+        random: returns a share from 0 up to 1.
+        clock: nanoseconds, monotonic.
+        behind: where new functions run beside old ones.
+    """
+    one = _Shadow(subject, options, random, clock, behind)
+    guard = subject.guard
+
+    async def shadowed_async(*values: Any) -> Any:
+        call = guard.run("shadow", one.enter, None, values)
+        if call is None:
+            return await following(*values)
+        crossing = Crossing(subject) if call.function is not None else None
+        started = perf_counter_ns()
+        try:
+            result = await (following(*values) if call.function is None else call.function(*call.args, **call.kwargs))
+        except FAULTS as error:
+            guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, None, error)
+            raise
+        finally:
+            if crossing is not None:
+                crossing.end()
+        guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, result, None)
+        return result
+
+    def shadowed(*values: Any) -> Any:
+        call = guard.run("shadow", one.enter, None, values)
+        if call is None:
+            return following(*values)
+        crossing = Crossing(subject) if call.function is not None else None
+        started = perf_counter_ns()
+        try:
+            result = following(*values) if call.function is None else call.function(*call.args, **call.kwargs)
+        except FAULTS as error:
+            guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, None, error)
+            raise
+        finally:
+            if crossing is not None:
+                crossing.end()
+        guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, result, None)
+        return result
+
+    return shadowed_async if subject.kind == "coroutine" else shadowed
+
+
+class _Call(NamedTuple):
+    """One call that says something about the new implementation.
+
+    Attributes:
+        stage: of the trial, when it began.
+        function: the new implementation, when the caller gets what that gives.
+        args, kwargs: how it is called.
+        copies: the arguments for the new implementation, when it is to be called beside the old one.
+        context: what the new one runs in then.
+    """
+
+    stage: str
+    function: Any = None
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
+    copies: tuple[Any, ...] | None = None
+    context: Context | None = None
+
+
+class _Shadow:
+    """The trial of one new implementation, and what is counted and told of it."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        options: Mapping[str, Any],
+        random: Callable[[], float],
+        clock: Callable[[], int],
+        behind: Background,
+    ) -> None:
+        rules = Rules(
+            share=options["share"],
+            differs=options["differs"],
+            errors=options["errors"],
+            slower=options["slower"],
+            least=round(options["least"] * 1e9),
+            minimum=options["minimum"],
+            window=round(options["window"] * 1e9),
+            promote=options["promote"],
+            rollback=options["rollback"],
+        )
+        mine = {**options, "hijack": subject.hijack}
+        self.state = kept(subject, "shadow", mine, lambda: _State(Trial(rules, options["begin"], clock), behind))
+        self.trial, self.subject, self.behind = self.state.trial, subject, behind
+        self.sample: float = options["sample"]
+        self.random = random
+        self.to = Alternative(subject, options["to"])
+        self.sticky = Sticky(subject, options["key"], options["share"], options["salt"]) if options["key"] else None
+        self.share: float = options["share"]
+        self.uncopied = frozenset(subject.parameters.index(name) for name in options["uncopied"])
+        ignore = tuple(tuple(path.split(".")) for path in options["ignore"])
+        self.tolerance = Tolerance(options["relative"], options["absolute"], ignore)
+        self.old, self.canary, self.full, self.back = decisions(subject, "shadow", "old", CANARY, FULL, BACK)
+        self.came = {name: Decision(subject, "shadow", name) for name in ("same", "differs", "slower", "failed")}
+        self.dropped = Decision(subject, "shadow", "dropped")
+        self.inner = Decision(subject, "shadow", "passed", "called by the other implementation")
+        self.tell()
+
+    # -- before the call ----------------------------------------------------------------------------
+
+    def enter(self, values: tuple[Any, ...]) -> _Call | None:
+        """Return what is to become of a call; None for the old one, with nothing to be learnt."""
+        if inside(self.subject):
+            self.inner()
+            return None
+        stage = self.trial.stage
+        if stage == BACK:
+            self.back()
+            return None
+        if stage == FULL or (stage == CANARY and self._chosen(values)):
+            function = self.to.function()
+            if function is None:
+                Decision(self.subject, "shadow", "passed", self.to.problem)()
+                return None
+            args, kwargs = self.to.arrange(values)
+            (self.full if stage == FULL else self.canary)()
+            return _Call(stage, function, args, kwargs)
+        copies, context = self._beside(values)
+        self.old()
+        return _Call(stage, copies=copies, context=context) if stage == CANARY or copies is not None else None
+
+    def _chosen(self, values: tuple[Any, ...]) -> bool:
+        """True when the canary has this call."""
+        if self.sticky is None:
+            return self.random() < self.share
+        try:
+            return self.sticky.covers(values)
+        except Unreadable as why:
+            Decision(self.subject, "shadow", "bypassed", why.reason)()
+            return False
+
+    def _beside(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...] | None, Context | None]:
+        """Return the arguments for the new one, copied before the old one may change them."""
+        if self.sample <= 0 or self.random() >= self.sample:
+            return None, None
+        if self.state.full():
+            self.dropped()
+            return None, None
+        try:
+            given = [None if i in self.uncopied else value for i, value in enumerate(values)]
+            copies = _copied(given, "arguments")
+        except Incomparable as why:
+            self.bypass(why.reason)
+            return None, None
+        return tuple(values[i] if i in self.uncopied else one for i, one in enumerate(copies)), copy_context()
+
+    def bypass(self, reason: str) -> None:
+        """Count a call that could not be made by both."""
+        Decision(self.subject, "shadow", "bypassed", reason)()
+
+    # -- after the call -----------------------------------------------------------------------------
+
+    def leave(self, call: _Call, elapsed: int, result: Any, error: Exception | None) -> None:
+        """Take the outcome that the caller gets."""
+        ran = Ran(elapsed, error is not None)
+        if call.stage != SHADOW:
+            self.turned(self.trial.one(call.stage, call.function is not None, ran))
+        if call.copies is None:
+            return
+        try:
+            [kept_result] = _copied([result], "result")
+        except Incomparable as why:
+            self.bypass(why.reason)
+            return
+        old = _Old(call, ran, kept_result, type(error) if error is not None else None)
+        if not self._start(old):
+            self.dropped()
+
+    def _start(self, old: _Old) -> bool:
+        if self.subject.kind != "coroutine":
+            context, guard = old.call.context, self.subject.guard
+            assert context is not None  # noqa: S101 -- copied together with the arguments
+            return self.behind.put(lambda: context.run(guard.run, "shadow", self._sync, None, old))
+        import asyncio
+
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            self.bypass("no asyncio event loop")
+            return True
+        if self.state.full():
+            return False
+        task = loop.create_task(self._async(old), context=old.call.context)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # the application did not make it
+        self.state.tasks.add(task)
+        task.add_done_callback(self.state.tasks.discard)
+        return True
+
+    def _sync(self, old: _Old) -> None:
+        """Call the new function, on our own thread."""
+        function, args, kwargs = self._new(old)
+        if function is None:
+            return
+        crossing = Crossing(self.subject)
+        started = perf_counter_ns()
+        error: BaseException | None
+        try:
+            result, error = function(*args, **kwargs), None
+        except (*_ENDS, KeyboardInterrupt) as raised:
+            result, error = None, raised
+        elapsed = perf_counter_ns() - started
+        crossing.end()
+        self.judge(old, Ran(elapsed, error is not None), result, error)
+
+    async def _async(self, old: _Old) -> None:
+        """Call the new coroutine function, in a task of the caller's event loop."""
+        function, args, kwargs = self.subject.guard.run("shadow", self._new, (None, (), {}), old)
+        if function is None:
+            return
+        crossing = Crossing(self.subject)
+        started = perf_counter_ns()
+        error: BaseException | None
+        try:
+            result, error = await function(*args, **kwargs), None
+        except _ENDS as raised:
+            result, error = None, raised
+        finally:
+            crossing.end()
+        elapsed = perf_counter_ns() - started
+        self.subject.guard.run("shadow", self.judge, None, old, Ran(elapsed, error is not None), result, error)
+
+    def _new(self, old: _Old) -> tuple[Any, tuple[Any, ...], Mapping[str, Any]]:
+        place_now.set(None)  # the caller's trace is the caller's
+        function = self.to.function()
+        if function is None:
+            self.bypass(self.to.problem)
+            return None, (), {}
+        assert old.call.copies is not None  # noqa: S101 -- see leave
+        args, kwargs = self.to.arrange(old.call.copies)
+        return function, args, kwargs
+
+    def judge(self, old: _Old, new: Ran, result: Any, error: BaseException | None) -> None:
+        """Compare what both gave."""
+        found: Difference | None = None
+        if old.ran.failed != new.failed or old.error is not (type(error) if error is not None else None):
+            found = Difference("exception", _kind(old.error), _kind(type(error) if error is not None else None))
+        elif not new.failed:
+            try:
+                found = difference(old.result, result, self.tolerance)
+            except Incomparable as why:
+                self.bypass(why.reason)
+                return
+        turn = self.trial.both(old.call.stage, found is None, old.ran, new)
+        failed, slow = new.failed and not old.ran.failed, not new.failed and self.trial.slower(old.ran, new)
+        outcome = "failed" if failed else "differs" if found else "slower" if slow else "same"
+        self.came[outcome]()
+        if found is not None:
+            self.state.example = f"{found.path}: {found.old} became {found.new}"
+        self.turned(turn)
+
+    def turned(self, turn: Turn | None) -> None:
+        """Tell of a stage that has ended, and now and then how far the one under way has come."""
+        if turn is None:
+            self.state.seen += 1
+            if self.state.seen < _TELL_EVERY or self.state.seen % _TELL_EVERY == 0:
+                self.tell()
+            return
+        attributes: dict[str, Any] = {
+            "mystic.shadow.before": turn.before,
+            "mystic.shadow.after": turn.after,
+            "mystic.shadow.to": self.to.name,
+            "mystic.shadow.example": self.state.example,
+            "mystic.hijack": self.subject.hijack,
+        }
+        self.subject.events.put(EVENT, cut(clean(turn.reason), 500), **attributes)
+        self.tell()
+
+    def tell(self) -> None:
+        """Show where it stands with the function."""
+        example = f"; e.g. {self.state.example}" if self.state.example else ""
+        self.subject.note(self.subject.hijack, "shadow", cut(self.trial.told() + example, 1000))
+
+
+_TELL_EVERY = 20
+_ENDS = (*FAULTS, SystemExit)  # what nobody asked the new one for must not end our thread, nor the event loop
+
+
+class _Old(NamedTuple):
+    """What the old one gave: the call, how it ran, a copy of the result, and the type of what it raised."""
+
+    call: _Call
+    ran: Ran
+    result: Any
+    error: type[Exception] | None
+
+
+class _State:
+    """What outlives a re-attach: the trial, the last difference, and what is under way.
+
+    Attributes:
+        example: the last difference, redacted.
+        tasks: calls of new coroutine functions; event loops themselves hold tasks only weakly.
+        seen: observations, about.
+    """
+
+    def __init__(self, trial: Trial, behind: Background) -> None:
+        self.trial = trial
+        self.example = ""
+        self.tasks: set[Any] = set()
+        self.seen = 0
+        self._behind = behind
+
+    def full(self) -> bool:
+        """True when no more calls of the new one can be under way."""
+        return len(self.tasks) >= MOST_TASKS or self._behind.full
+
+    def reset(self) -> None:
+        """Begin the stage anew, as a forked child does."""
+        self.trial.reset()
+        self.tasks = set()
+        self._behind.reset()
+
+
+def _copied(values: list[Any], what: str) -> list[Any]:
+    """Return copies that share nothing mutable with ``values``; one object among them twice stays one.
+
+    Raises:
+        Incomparable: when they are too large, or cannot be copied.
+    """
+    if all(frozen(value) for value in values):
+        return values
+    if weight(values) > MOST_BYTES:
+        raise Incomparable(f"{what} of more than {MOST_BYTES >> 20} MiB")
+    import copy
+
+    try:
+        return copy.deepcopy(values)
+    except FAULTS:
+        raise Incomparable(f"{what} cannot be copied") from None
+
+
+def _kind(error: type[BaseException] | None) -> str:
+    return f"{error.__module__}.{error.__qualname__}".removeprefix("builtins.") if error is not None else "none"
