@@ -176,6 +176,26 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         "key": Option(option.path, "", "where in the arguments the caller is known by, e.g. request.user.id"),
         "salt": _SALT,
     },
+    "shadow": {
+        "to": _TO,
+        "sample": Option(option.share, 1.0, "share of the old one's calls that the new one is called for as well"),
+        "begin": Option(option.choice("shadow", "canary", "full"), "shadow", "the first stage"),
+        "share": Option(option.share, 0.1, "share of callers, or of calls, that the canary has"),
+        "key": Option(option.path, "", "where in the arguments the caller is known by, e.g. user_id; empty: by lot"),
+        "salt": _SALT,
+        "promote": Option(option.choice("full", "canary", "never"), "full", "how far it goes by itself"),
+        "rollback": Option(option.flag, True, "take it back when it is worse than allowed; otherwise only say so"),
+        "minimum": Option(option.whole(1, 1_000_000), 100, "calls of the new one in a stage before the next"),
+        "window": Option(option.span(30 * 86400.0), 300.0, "how long a stage lasts at least"),
+        "differs": Option(option.share, 0.0, "share of results that may differ"),
+        "errors": Option(option.share, 0.0, "share of calls by which it may fail more"),
+        "slower": Option(option.number(0, 1000), 1.5, "times as long as the old one that most calls may take"),
+        "least": Option(option.span(_LONGEST_WAIT), 0.01, "and how much longer at least before it counts"),
+        "relative": Option(option.share, 0.0, "share by which numbers in results may differ"),
+        "absolute": Option(option.amount(1e300), 0.0, "difference that numbers in results may have"),
+        "ignore": Option(option.inside, (), "what in results may differ, e.g. created_at, items.*.id"),
+        "uncopied": Option(option.names, (), "parameters that both are given as they are, e.g. self"),
+    },
 }
 
 
