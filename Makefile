@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench images clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,13 @@ bench: .venv-bench/.bench
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt --editable '.[collector,otel]'
 	@touch $@
+
+# The two images, e.g. make images BASE_IMAGE=python:3.13-slim
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agent/mystic_agent/__init__.py)
+images:
+	docker build --file deploy/Dockerfile --tag gnosis-mystic:$(VERSION) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
+	docker build --file deploy/Dockerfile.agent --tag gnosis-mystic-agent:$(VERSION) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+	    $(if $(CARRIER_IMAGE),--build-arg CARRIER_IMAGE=$(CARRIER_IMAGE)) .
 
 clean:
 	rm -rf $(VENV) .venv-*
