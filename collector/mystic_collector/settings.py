@@ -7,11 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.strategy import STRATEGIES
 
+RUNS_SERVERS = ("auto", "docker", "sidecar", "off")
+SERVED_TYPES = ("archon", "npx", "uv", "python")
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _SIZE = re.compile(r"(\d+)\s*(b|kb|mb|gb|kib|mib|gib)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
@@ -42,6 +45,12 @@ class Settings:
         max_waiting: connections without a request; above it the longest waiting are closed.
         default_expiry: seconds after which a hijack that changes behaviour ends when nothing is said; None: never.
         allowed_strategies: names of those that hijacks may use; None for all.
+        servers: what may run managed MCP servers: ``auto``, ``docker``, ``sidecar`` or ``off``.
+        sidecar_url: of the Kubernetes sidecar.
+        servers_max: managed servers at a time.
+        servers_max_sessions: sessions of one stdio server at a time; each is a process.
+        servers_secrets: the folder that holds their secrets as files.
+        servers_images: server type → image it runs in, where that is not the usual one.
         enabled: False keeps every process switched off for as long as this collector runs.
     """
 
@@ -62,6 +71,12 @@ class Settings:
     max_functions: int = 50_000
     default_expiry: float | None = 7 * 86400.0
     allowed_strategies: frozenset[str] | None = None
+    servers: str = "auto"
+    sidecar_url: str = "http://localhost:8053"
+    servers_max: int = 20
+    servers_max_sessions: int = 8
+    servers_secrets: Path | None = None
+    servers_images: Mapping[str, str] = field(default_factory=dict)
     enabled: bool = True
     head_timeout: float = 10.0
     body_timeout: float = 15.0
@@ -97,7 +112,32 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),
         enabled=_switch(env, "MYSTIC_ENABLED"),
         chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
+        **_servers(env),
     )
+
+
+def _servers(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of managed MCP servers."""
+    wanted = env.get("MYSTIC_SERVERS", "auto").strip().lower()
+    if wanted not in RUNS_SERVERS:
+        raise Invalid("MYSTIC_SERVERS", wanted, f"give one of {', '.join(RUNS_SERVERS)}")
+    url = env.get("MCP_SIDECAR_URL", "http://localhost:8053").strip().rstrip("/")
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+", url):
+        raise Invalid("MCP_SIDECAR_URL", url, "give scheme, host and port, such as http://localhost:8053")
+    images = {}
+    for pair in _listed(env, "MYSTIC_SERVERS_IMAGES"):
+        kind, equals, image = pair.partition("=")
+        if not (equals and image and kind in SERVED_TYPES):
+            raise Invalid("MYSTIC_SERVERS_IMAGES", pair, f"give TYPE=IMAGE, with a type of {', '.join(SERVED_TYPES)}")
+        images[kind] = image
+    return {
+        "servers": wanted,
+        "sidecar_url": url,
+        "servers_max": _whole(env, "MYSTIC_SERVERS_MAX", 20, 1, 1000),
+        "servers_max_sessions": _whole(env, "MYSTIC_SERVERS_MAX_SESSIONS", 8, 1, 1000),
+        "servers_secrets": _folder(env, "MYSTIC_SERVERS_SECRETS", Path()) if "MYSTIC_SERVERS_SECRETS" in env else None,
+        "servers_images": images,
+    }
 
 
 def read_key(env: Mapping[str, str]) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from mystic_agent.contract.errors import Invalid
+
 from mystic_collector.servers.spec import ServerSpec
 
 RUNNER_IMAGES: Mapping[str, str] = MappingProxyType(
     {
-        "archon": "archon-mcp:latest",
         "npx": "node:24-slim",
         "uv": "ghcr.io/astral-sh/uv:python3.13-bookworm-slim",
         "python": "python:3.13-slim",
@@ -49,8 +50,14 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def image_of(spec: ServerSpec, runners: Mapping[str, str] = RUNNER_IMAGES) -> str:
-    """Return the image to run a server in; with a tag, ``latest`` when none is given."""
-    name = spec.image or runners[spec.server_type]
+    """Return the image to run a server in; with a tag, ``latest`` when none is given.
+
+    Raises:
+        Invalid: when neither spec nor runners name one, as for Archon, which has no published image.
+    """
+    name = spec.image or runners.get(spec.server_type, "")
+    if not name:
+        raise Invalid("image", "", f"name it, or set {spec.server_type}=… in MYSTIC_SERVERS_IMAGES")
     tagged = "@" in name or ":" in name.rsplit("/", 1)[-1]
     return name if tagged else f"{name}:latest"
 

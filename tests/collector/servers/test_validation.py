@@ -145,13 +145,20 @@ def test_values_of_variables_and_secrets_are_never_part_of_a_refusal() -> None:
             "registry.example:5000/a/b_c@sha256:" + "0" * 64,
         ),
         ({**IMAGE, "image": "localhost:5000/time"}, [], "localhost:5000/time:latest"),
-        ({"name": "one", "server_type": "archon"}, [], "archon-mcp:latest"),
+        ({"name": "one", "server_type": "archon", "image": "archon"}, [], "archon:latest"),
     ],
 )
 def test_a_sound_request_becomes_an_argv_and_an_image(fields: dict[str, Any], argv: list[str], image: str) -> None:
     spec = read_spec(fields)
     assert list(argv_of(spec)) == argv
     assert image_of(spec) == image
+
+
+def test_archon_has_no_image_unless_one_is_named() -> None:
+    spec = read_spec({"name": "one", "server_type": "archon"})
+    with pytest.raises(Invalid, match="MYSTIC_SERVERS_IMAGES"):
+        image_of(spec)
+    assert image_of(spec, {"archon": "archon:2"}) == "archon:2"
 
 
 def test_a_python_package_is_installed_and_run_as_a_module_without_a_shell() -> None:

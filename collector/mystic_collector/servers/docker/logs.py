@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Literal
 
@@ -31,9 +32,9 @@ def lines(data: bytes, stream: Stream, values: Iterable[str]) -> list[LogLine]:
     """Return the engine's ``time text`` lines; ``values`` are replaced wherever they occur."""
     found = []
     for line in data.split(b"\n"):
-        time, _, text = line.decode("utf-8", "replace").partition(" ")
-        if time:
-            found.append(LogLine(seconds(time), stream, plain(hidden(text.rstrip("\r"), values))))
+        when, _, text = line.decode("utf-8", "replace").partition(" ")
+        if when:
+            found.append(LogLine(seconds(when), stream, plain(hidden(text.rstrip("\r"), values))))
     return found
 
 
@@ -41,24 +42,32 @@ async def read(
     engine: Engine, identity: str, spec: ServerSpec, values: Iterable[str], tail: int, since: float
 ) -> list[LogLine]:
     """Return the newest lines, oldest first."""
-    kept = tuple(values)
+    if not tail:
+        return []
+    kept, wanted = tuple(values), streams_of(spec)
+    # The engine counts lines of both streams: where one is not log, all that it keeps are looked through, 4 MB at most.
+    newest: int | Literal["all"] = tail if len(wanted) > 1 else "all"
 
     def question(client: DockerClient) -> list[LogLine]:
         found: list[LogLine] = []
-        for stream in streams_of(spec):
-            data = client.api.logs(identity, timestamps=True, tail=tail, **_wanted(stream, since))
+        for stream in wanted:
+            data: Any = client.api.logs(identity, timestamps=True, tail=newest, **_wanted(stream, since))
             found += lines(data, stream, kept)
         return found
 
     found = sorted(await engine.ask(question), key=lambda line: line.time)
-    # The engine's own "since" includes the line at that very moment, to the nanosecond.
-    return [line for line in found if line.time > since][-tail:] if tail else []
+    # The engine's own "since" includes the line at that very moment.
+    return [line for line in found if line.time > since][-tail:]
 
 
 async def follow(
     engine: Engine, identity: str, spec: ServerSpec, values: Iterable[str], tail: int, since: float
 ) -> AsyncIterator[LogLine]:
     """Yield lines until the container ends; threads read, and end with this."""
+    for line in await read(engine, identity, spec, values, tail, since):
+        since = line.time
+        yield line
+    since = since or time.time()
     loop, queue = asyncio.get_running_loop(), asyncio.Queue[LogLine | None](_WAITING)
     kept = tuple(values)
     opened: list[Any] = []
@@ -76,7 +85,7 @@ async def follow(
     def listen(stream: Stream) -> None:
         try:
             wanted = _wanted(stream, since)
-            source = engine.client().api.logs(identity, timestamps=True, tail=tail, stream=True, follow=True, **wanted)
+            source = engine.client().api.logs(identity, timestamps=True, stream=True, follow=True, **wanted)
             opened.append(source)
             rest = b""
             for piece in source if not over.is_set() else ():
@@ -95,11 +104,11 @@ async def follow(
     ended = 0
     try:
         while ended < len(threads):
-            line = await queue.get()
-            if line is None:
+            fresh = await queue.get()
+            if fresh is None:
                 ended += 1
-            elif line.time > since:
-                yield line
+            elif fresh.time > since:
+                yield fresh
     finally:
         over.set()
         for source in opened:

@@ -17,7 +17,7 @@ from mystic_collector.servers.docker.ours import Ours
 from mystic_collector.servers.docker.pipe import AttachedPipe, attach
 from mystic_collector.servers.docker.reading import MODE, judge, server_of
 from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany, UnknownServer
-from mystic_collector.servers.launch import RUNNER_IMAGES
+from mystic_collector.servers.launch import RUNNER_IMAGES, image_of
 from mystic_collector.servers.protocol import Channel, Endpoint
 from mystic_collector.servers.secrets import Read, from_folder
 from mystic_collector.servers.server import Health, LogLine, Server
@@ -89,18 +89,20 @@ class DockerServers:
 
     async def start(self, spec: ServerSpec) -> Server:
         """Begin to start a server."""
+        image_of(spec, self._ours.runners)  # refused before anything is begun
         async with self._admission:
             await self._adopt()
             await self._admit(spec)
             return self._begin(spec, 0)
 
     async def _admit(self, spec: ServerSpec) -> None:
+        begun = {name for name, one in self._begun.items() if not one.settled.is_set()}  # before the engine is asked
         there = await self._ours.containers(role=MAIN)
         names = {self._ours.name_of(one) for one in there} | self._begun.keys()
         if spec.name in names:
             raise NameTaken.named(spec.name)
         live = {self._ours.name_of(one) for one in there if one["State"]["Status"] in ("running", "created", "paused")}
-        live |= {name for name, one in self._begun.items() if not one.settled.is_set()}
+        live |= begun
         if len(live) >= self._most:
             raise TooMany(f"there are {len(live)} servers, as many as may be", "stop one, or raise MYSTIC_SERVERS_MAX")
 

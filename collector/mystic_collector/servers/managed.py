@@ -1,0 +1,122 @@
+"""All that a collector needs for managed servers, put together when it is first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from mystic_collector.servers.choice import ChosenServers
+from mystic_collector.servers.errors import ServersError
+from mystic_collector.servers.launch import RUNNER_IMAGES
+from mystic_collector.servers.protocol import Servers
+from mystic_collector.servers.secrets import from_folder
+from mystic_collector.settings import Settings
+
+if TYPE_CHECKING:
+    from mystic_collector.servers.gateway.calls import Calls
+    from mystic_collector.servers.gateway.gateway import Gateway
+
+_log = logging.getLogger("mystic_collector.servers")
+
+
+class Managed:
+    """Servers, the gateway to them, and calls of their tools.
+
+    The SDKs of Docker and MCP are imported late: a collector that manages nothing never pays for them.
+
+    Args:
+        settings: of the collector.
+        servers: what runs them; from the settings when None.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self, settings: Settings, servers: Servers | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.settings = settings
+        self._given = servers
+        self._clock = clock
+        self._cleared: dict[str, float] = {}
+        self._waking: asyncio.Task[None] | None = None
+
+    @cached_property
+    def servers(self) -> Servers:
+        """What runs them."""
+        if self._given is not None:
+            return self._given
+        wanted = self.settings.servers
+        sidecar = self._sidecar() if wanted in ("auto", "sidecar") else None
+        return ChosenServers(sidecar, self._docker() if wanted in ("auto", "docker") else None)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        """The way of MCP clients to them."""
+        from mystic_collector.servers.gateway.gateway import Gateway
+
+        return Gateway(self.servers)
+
+    @cached_property
+    def calls(self) -> Calls:
+        """Their tools, for callers without a session."""
+        from mystic_collector.servers.gateway.calls import Calls
+
+        return Calls(self.servers)
+
+    def _sidecar(self) -> Servers | None:
+        return None
+
+    def _docker(self) -> Servers:
+        from mystic_collector.servers.docker.servers import DockerServers
+
+        return DockerServers(
+            self._owner(),
+            runners={**RUNNER_IMAGES, **self.settings.servers_images},
+            secrets=from_folder(self.settings.servers_secrets),
+            most=self.settings.servers_max,
+            most_sessions=self.settings.servers_max_sessions,
+        )
+
+    def _owner(self) -> str:
+        """Return the id under which this collector's servers are found again; it lives with its data."""
+        path = self.settings.data_dir / "servers.id"
+        try:
+            return path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            path.write_text(f"{secrets.token_hex(8)}\n", encoding="ascii")
+            return path.read_text(encoding="ascii").strip()
+
+    def wake(self) -> None:
+        """Find the servers of a former process again, behind; call it on the event loop."""
+        if (self.settings.data_dir / "servers.id").exists() and self.settings.servers != "off":
+            self._waking = asyncio.create_task(self._find(), name="find servers")
+
+    async def _find(self) -> None:
+        try:
+            found = await self.servers.listed()
+        except ServersError as error:
+            _log.warning("the servers of before cannot be found now: %s", error)
+        else:
+            _log.info("%d MCP servers of before were found", len(found))
+
+    def clear_logs(self, name: str) -> float:
+        """Forget what a server has written until now; returns that moment."""
+        self._cleared[name] = self._clock()
+        return self._cleared[name]
+
+    def since(self, name: str, since: float) -> float:
+        """Return from when on a server's log counts."""
+        return max(since, self._cleared.get(name, 0.0))
+
+    async def close(self) -> None:
+        """End sessions and let go of the engines; servers go on."""
+        if self._waking is not None:
+            self._waking.cancel()
+            await asyncio.wait([self._waking])
+        for part in ("calls", "gateway", "servers"):
+            if part in self.__dict__:
+                await self.__dict__[part].close()
