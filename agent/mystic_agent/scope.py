@@ -40,8 +40,12 @@ class Scope:
         )
 
     def name(self, targets: Iterable[Target]) -> None:
-        """Add what the hijacks in force name; replaces what was named before."""
-        self.named = tuple(targets)
+        """Add what the hijacks in force name; replaces what was named before.
+
+        A pattern over every module adds none: by "all functions" people mean those of their project, and a hijack on
+        ``*:*`` must not reach the interpreter's own library.
+        """
+        self.named = tuple(target for target in targets if target.module.strip("*"))
 
     def wants_module(self, name: str, path: Iterable[str] | None) -> bool:
         """True when the module about to be imported may hold a function of interest.

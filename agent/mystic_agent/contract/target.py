@@ -18,7 +18,8 @@ LONGEST = 512
 class Target:
     """A pattern over functions.
 
-    ``*`` crosses dots in both halves, as people expect of ``app.*:*``; matching is case-sensitive.
+    ``*`` crosses dots in both halves, as people expect of ``app.*:*``; matching is case-sensitive. A bare ``*`` as the
+    module means every module of the project, not of its libraries.
     """
 
     module: str
