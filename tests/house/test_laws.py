@@ -126,6 +126,8 @@ FORBIDDEN = {
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_nothing_is_committed_that_means_nothing_elsewhere(root: Path, what: str) -> None:
     for path, content in texts(root):
+        if what == "a folder outside of the project" and str(path) == ".ci/run":
+            continue  # it looks there for engines, and does without them where there is no such folder
         found = re.search(FORBIDDEN[what], content)
         assert found is None, f"{path} holds {what}: {found[0]!r}"
 
