@@ -8,12 +8,17 @@ their own look (PATTERNS). Redaction comes before truncation, so that no secret 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 HIDDEN = "[redacted]"
 LONGEST_SCANNED = 20_000
 MOST_ITEMS = 20
+WORK = 30_000
+"""Characters and items looked at for one picture at most; what is beyond is named by type and size."""
+
+_MARGIN = 600
+"""What is left out at the end of a text that is cut before it is scanned: half a secret has no look."""
 
 _NAMES = """
     password passwd passphrase pwd secret token apikey api_key accesskey access_key private_key credential authorization
@@ -24,20 +29,27 @@ NAMES = tuple(_NAMES.split())
 
 # Each pattern is linear: no nested repetition, bounded repeats, so that no input can make it slow.
 PATTERNS = (
-    re.compile(r"eyJ[A-Za-z0-9_-]{5,4096}\.[A-Za-z0-9_-]{5,4096}(?:\.[A-Za-z0-9_-]{0,4096})?"),  # JSON Web Token
-    re.compile(r"(?i)\b(?:bearer|basic|digest|negotiate)\s{1,4}[A-Za-z0-9._~+/=-]{6,4096}"),
-    re.compile(r"(?<=://)[^\s/@:]{0,256}:[^\s/@]{1,256}(?=@)"),  # user:password in a URL
+    # JSON Web Token, or a part of one: base64 of what begins with {"
+    re.compile(r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}"),
+    re.compile(r"(?i)\b(?:bearer|basic|digest|negotiate)(?:\s|%20|\+){1,4}[A-Za-z0-9._~+/=-]{6,}+"),
+    re.compile(r"(?<=://)[^\s/?#]{1,512}(?=@)"),  # user:password in a URL, and a token that stands for both
     re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,16000}"),
     re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_][A-Za-z0-9_-]{8,256}"),
     re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}"),
     re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}"),
 )
+# Quotes that are escaped themselves, as in JSON inside of a text, end at the next one.
+_QUOTED = r"""\"(?:[^\"\\]|\\[\s\S])*+|'(?:[^'\\]|\\[\s\S])*+|\\{1,3}[\"'][^\"']*+"""
+_BETWEEN = r"""(?:\\{0,3}["']?\s{0,4}(?:[=:]|%3[AaDd])\s{0,4}|["'],\s{0,4}(?=["']))"""
+# Values of headers are whole lines, with blanks and separators inside.
+_HEADER = re.compile(rf"(?i)((?:authorization|cookie2?){_BETWEEN})(?:{_QUOTED}|[^\r\n]++)")
 _ASSIGNMENT = re.compile(
-    r"(?i)([A-Za-z0-9_-]{0,40}(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|credential|authorization|cookie|signature)"
-    r"[A-Za-z0-9_-]{0,40}[\"']{0,1}\s{0,4}[=:]\s{0,4})(\"[^\"]{0,4096}\"?|'[^']{0,4096}'?|[^\s,;&}\])]{1,4096})"
+    r"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|access|private)[_-]?key|credential|authentication|"
+    r"signature|session[_-]?id|csrf|xsrf|card[_-]?number|cvv|cvc|ssn|jwt)"
+    rf"[A-Za-z0-9_-]{{0,40}}{_BETWEEN})(?:{_QUOTED}|[^\s&]++)"
 )
-_CARD = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,18}(?![\d.])")
+_CARD = re.compile(r"(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,18}(?!\d|\.\d)")
 _SQUEEZE = re.compile(r"[^a-z0-9]")
 _SQUEEZED = tuple({_SQUEEZE.sub("", name) for name in NAMES})
 
@@ -55,11 +67,14 @@ def clean(text: str) -> str:
         text = text[:LONGEST_SCANNED]
     for pattern in PATTERNS:
         text = pattern.sub(HIDDEN, text)
+    text = _HEADER.sub(r"\1" + HIDDEN, text)
     text = _ASSIGNMENT.sub(r"\1" + HIDDEN, text)
     text = _CARD.sub(_hide_card, text)
+    if rest > 0:
+        text = text[:-_MARGIN]
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
-    return f"{text}… ({rest} more)" if rest > 0 else text
+    return f"{text}… ({rest + _MARGIN} more)" if rest > 0 else text
 
 
 def _hide_card(match: re.Match[str]) -> str:
@@ -73,11 +88,32 @@ def describe(error: BaseException | None) -> tuple[str, str] | None:
     """Return (type name, message) of an exception, redacted; only text and numbers among its args are shown."""
     if error is None:
         return None
-    kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     args = BaseException.args.__get__(error)  # type: ignore[attr-defined]
-    parts = [str(a) for a in args[:5] if type(a) in (str, int, float, bool)]
-    return name, cut(clean(", ".join(parts)), 500)
+    parts: list[str] = []
+    before: object = None
+    for one in args[:5]:
+        if type(one) in (str, int, float, bool):
+            hidden = type(before) is str and len(before) < LONGEST_LABEL and secret_name(before)
+            parts.append(HIDDEN if hidden else _plain(one))
+        before = one
+    return kind_name(type(error)), cut(clean(", ".join(parts)), 500)
+
+
+def kind_name(kind: type) -> str:
+    """Return ``module.qualname`` of a class, of a builtin one only its name."""
+    module = _module_of(kind)
+    return class_name(kind) if module == "builtins" else f"{module}.{class_name(kind)}"
+
+
+def class_name(kind: type) -> str:
+    """Return the qualname of a class, whatever its metaclass would say."""
+    return type.__dict__["__qualname__"].__get__(kind)  # type: ignore[no-any-return]
+
+
+def _plain(value: str | int | float | bool) -> str:
+    if type(value) is str:
+        return value[: LONGEST_SCANNED + 1]
+    return _big(value) if type(value) is int and value.bit_length() > _MOST_BITS else str(value)
 
 
 def cut(text: str, length: int) -> str:
@@ -93,95 +129,155 @@ def show(value: Any, *, depth: int = 3, length: int = 500, names: Iterable[str] 
         length: characters at most.
         names: further names whose values are hidden.
     """
-    return cut(_show(value, depth, length, tuple(names), set()), length)
+    return Picture(depth=depth, length=length, names=names).show(value)
 
 
-def _show(value: Any, depth: int, budget: int, names: tuple[str, ...], above: set[int]) -> str:
-    kind = type(value)
-    if value is None or kind in (bool, int, float, complex):
-        return _hide_number(value) if kind is int else repr(value)
-    if kind is str:
-        return repr(cut(clean(value[: LONGEST_SCANNED + 1]), budget))
-    if kind in (bytes, bytearray, memoryview):
-        return f"<{kind.__name__} of {value.nbytes if kind is memoryview else len(value)} bytes>"
-    if id(value) in above:
-        return "…"
-    if kind is dict or kind in (list, tuple, set, frozenset):
-        if depth <= 0:
+class Picture:
+    """Shows values that belong together, within one budget of work.
+
+    Args:
+        depth: how deep containers are opened.
+        length: characters of one value at most.
+        names: further names whose values are hidden.
+        items: of one container that are shown.
+        room: characters of all values together.
+        work: characters and items looked at in all.
+    """
+
+    __slots__ = ("_above", "_depth", "_left", "_length", "_names", "_room", "items")
+
+    def __init__(
+        self,
+        *,
+        depth: int = 3,
+        length: int = 500,
+        names: Iterable[str] = (),
+        items: int = MOST_ITEMS,
+        room: int = 1_000_000,
+        work: int = WORK,
+    ) -> None:
+        self._depth, self._length, self._names = depth, length, tuple(names)
+        self.items = items
+        self._above: set[int] = set()
+        self._left, self._room = work, room
+
+    def show(self, value: Any, name: str = "") -> str:
+        """Return ``value``, which stands under ``name``, as text."""
+        if name and secret_name(name, self._names):
+            return HIDDEN
+        length = min(self._length, self._room)
+        return self._out(self._show(value, self._depth, length)) if length > 0 else "…"
+
+    def clean(self, text: str) -> str:
+        """Return a text without quotes."""
+        return self._out(self._text(text)) if self._room > 0 else "…"
+
+    def _out(self, shown: str) -> str:
+        shown = cut(shown, min(self._length, self._room))
+        self._room -= len(shown)
+        return shown
+
+    def _text(self, text: str) -> str:
+        size = min(len(text), LONGEST_SCANNED)
+        if size > self._left:
+            return f"<str of {len(text)} characters>"
+        self._left -= size
+        return clean(text)
+
+    def _show(self, value: Any, depth: int, budget: int) -> str:
+        kind = type(value)
+        self._left -= 1
+        if value is None or kind in (bool, float, complex):
+            return repr(value)
+        if kind is int:
+            return _big(value) if value.bit_length() > _MOST_BITS else clean(repr(value))
+        if kind is str:
+            return repr(cut(self._text(value), budget))
+        if kind in (bytes, bytearray, memoryview):
+            return f"<{kind.__name__} of {value.nbytes if kind is memoryview else len(value)} bytes>"
+        if id(value) in self._above:
+            return "…"
+        boxed = kind is dict or kind in _BRACKETS
+        if boxed and (depth <= 0 or self._left <= 0):
             return f"<{kind.__name__} of {len(value)}>"
-        above.add(id(value))
+        fields = None if boxed or depth <= 0 or self._left <= 0 else _fields(kind, value, self.items)
+        if not boxed and fields is None:
+            return f"<{_module_of(kind)}.{class_name(kind)}>"
+        self._above.add(id(value))
         try:
-            return _show_container(value, depth - 1, budget, names, above)
+            if fields is not None:
+                return f"{class_name(kind)}({self._pairs(fields, depth - 1, budget, '=')})"
+            if kind is dict:
+                return "{" + self._pairs(value, depth - 1, budget, ": ") + "}"
+            return self._items(value, depth - 1, budget)
         finally:
-            above.discard(id(value))
-    fields = kind.__dict__.get("__dataclass_fields__")
-    state = _instance_dict(value)
-    if isinstance(fields, Mapping) and state is not None and depth > 0:
-        shown = {name: state[name] for name in tuple(fields)[:MOST_ITEMS] if name in state}
-        above.add(id(value))
-        try:
-            return f"{kind.__name__}({_pairs(shown, depth - 1, budget, names, above, '=')})"
-        finally:
-            above.discard(id(value))
-    return f"<{kind.__module__}.{kind.__qualname__}>"
+            self._above.discard(id(value))
+
+    def _items(self, value: Any, depth: int, budget: int) -> str:
+        left, right = _BRACKETS[type(value)]
+        out, room = [], budget
+        items = tuple(value) if len(value) <= _MANY else list(_first(value, self.items))
+        named = len(items) == 2 and type(items[0]) is str and len(items[0]) < LONGEST_LABEL
+        pair = named and secret_name(items[0], self._names)  # headers are often listed in pairs
+        for count, item in enumerate(items):
+            if count >= self.items or room <= 0 or self._left <= 0:
+                out.append(f"… {len(value) - count} more")
+                break
+            out.append(HIDDEN if pair and count else self._show(item, depth, room))
+            room -= len(out[-1])
+        return left + ", ".join(out) + right
+
+    def _pairs(self, value: dict[Any, Any], depth: int, budget: int, joint: str) -> str:
+        out, room = [], budget
+        # Items, not keys: looking a key up would run its __hash__.
+        items = value.items()
+        for count, (key, item) in enumerate(list(_first(items, self.items)) if len(value) > _MANY else tuple(items)):
+            if count >= self.items or room <= 0 or self._left <= 0:
+                out.append(f"… {len(value) - count} more")
+                break
+            if type(key) is str:
+                label = key if joint == "=" else repr(cut(self._text(key), LONGEST_LABEL))
+                hidden = secret_name(key, self._names)
+            else:
+                label, hidden = cut(self._show(key, 0, LONGEST_LABEL), LONGEST_LABEL), False
+            out.append(f"{label}{joint}{HIDDEN if hidden else self._show(item, depth, room)}")
+            room -= len(out[-1])
+        return ", ".join(out)
 
 
+LONGEST_LABEL = 80
+_MANY = 10_000
+_MOST_BITS = 4096
 _BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
     set: ("{", "}"),
     frozenset: ("{", "}"),
 }
+# A metaclass may put code of its own in front of these.
+_module_of = type.__dict__["__module__"].__get__
 
 
-def _show_container(value: Any, depth: int, budget: int, names: tuple[str, ...], above: set[int]) -> str:
-    if type(value) is dict:
-        return "{" + _pairs(value, depth, budget, names, above, ": ") + "}"
-    left, right = _BRACKETS[type(value)]
-    out, room = [], budget
-    for count, item in enumerate(tuple(value) if len(value) <= 10_000 else list(_first(value))):
-        if count >= MOST_ITEMS or room <= 0:
-            out.append(f"… {len(value) - count} more")
-            break
-        out.append(_show(item, depth, room, names, above))
-        room -= len(out[-1])
-    return left + ", ".join(out) + right
+def _big(value: int) -> str:
+    return f"<int of {value.bit_length()} bits>"
 
 
-def _first(value: Iterable[Any]) -> Iterable[Any]:
+def _first(value: Iterable[Any], most: int) -> Iterable[Any]:
     for count, item in enumerate(value):
-        if count > MOST_ITEMS:
+        if count > most:
             return
         yield item
 
 
-def _pairs(
-    value: Mapping[Any, Any], depth: int, budget: int, names: tuple[str, ...], above: set[int], joint: str
-) -> str:
-    out, room = [], budget
-    for count, key in enumerate(list(_first(value)) if len(value) > 10_000 else tuple(value)):
-        if count >= MOST_ITEMS or room <= 0:
-            out.append(f"… {len(value) - count} more")
-            break
-        label = (
-            (key if joint == "=" else repr(cut(clean(key), 80))) if type(key) is str else _show(key, 0, 80, (), above)
-        )
-        hidden = type(key) is str and secret_name(key, names)
-        item = dict.get(value, key) if type(value) is dict else value[key]
-        out.append(f"{label}{joint}{HIDDEN if hidden else _show(item, depth, room, names, above)}")
-        room -= len(out[-1])
-    return ", ".join(out)
-
-
-def _hide_number(value: int) -> str:
-    if value.bit_length() > 4096:
-        return f"<int of {value.bit_length()} bits>"
-    return clean(repr(value))
-
-
-def _instance_dict(value: Any) -> dict[str, Any] | None:
+def _fields(kind: type, value: Any, most: int) -> dict[str, Any] | None:
+    """Return the fields that an instance of a dataclass holds, or None for anything else."""
+    fields = type.__dict__["__dict__"].__get__(kind).get("__dataclass_fields__")
+    if type(fields) is not dict:
+        return None
     try:
         state = object.__getattribute__(value, "__dict__")
     except AttributeError:
         return None
-    return state if type(state) is dict else None
+    if type(state) is not dict:
+        return None
+    return {name: state[name] for name in tuple(fields)[: most + 1] if type(name) is str and name in state}

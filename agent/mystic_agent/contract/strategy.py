@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mystic_agent.contract import option
+from mystic_agent.contract.condition import condition
 from mystic_agent.contract.duration import LONGEST_SECONDS, seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.option import Option
@@ -34,7 +35,7 @@ class StrategySpec:
         return {self.name: dict(self.options)}
 
 
-OBSERVING = frozenset({"analyze", "observe", "log"})
+OBSERVING = frozenset({"analyze", "log", "observe", "snapshot"})
 """Strategies that leave what a function does as it is; every other one changes behaviour."""
 
 _LONGEST_WAIT = 300.0
@@ -56,6 +57,7 @@ def _needed(field: str) -> str:
 
 
 _TO = Option(option.function, "", "the other implementation, module:qualname, which must take the same calls")
+_REDACT = Option(option.names, (), "further names whose values never leave")
 _SALT = Option(option.text(100), "", "another text divides the callers otherwise; empty: the function's name")
 
 STRATEGIES: dict[str, dict[str, Option]] = {
@@ -72,7 +74,20 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         "sample": Option(option.share, 1.0, "share of calls that are logged"),
         "depth": Option(option.whole(0, 10), 3, "how deep containers are shown"),
         "length": Option(option.whole(16, 65536), 500, "characters of one value"),
-        "redact": Option(option.names, (), "further names whose values never leave"),
+        "fields": Option(option.whole(1, 200), 20, "arguments, and items of one container, that are shown"),
+        "redact": _REDACT,
+    },
+    "snapshot": {
+        "when": Option(condition, "", "which calls, e.g. amount > 100 and exception == 'TimeoutError'"),
+        "count": Option(option.whole(1, 10_000), 10, "snapshots in each process; then it stops"),
+        "rate": Option(option.number(0, 1000), 5.0, "snapshots a second at most"),
+        "locals": Option(option.flag, True, "show the local variables of the application's frames of an exception"),
+        "frames": Option(option.whole(0, 50), 8, "callers, and frames of an exception, that are shown"),
+        "depth": Option(option.whole(0, 10), 3, "how deep containers are shown"),
+        "length": Option(option.whole(16, 16384), 500, "characters of one value"),
+        "fields": Option(option.whole(1, 200), 20, "arguments, variables, and items of one container, that are shown"),
+        "size": Option(option.whole(256, 32768), 16384, "characters of all values together"),
+        "redact": _REDACT,
     },
     "cache": {
         "ttl": Option(seconds, 60.0, "how long a result is served, from the moment it was computed"),

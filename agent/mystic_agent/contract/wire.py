@@ -61,6 +61,10 @@ ARGUMENTS = "mystic.arguments"
 OUTCOME = "mystic.outcome"
 SECONDS = "mystic.seconds"
 
+ARGUMENTS = "mystic.arguments"
+OUTCOME = "mystic.outcome"
+SECONDS = "mystic.seconds"
+
 # Events, as OTLP log records with an event name.
 LOG_EVENT = "mystic.log"
 SNAPSHOT_EVENT = "mystic.snapshot"

@@ -134,6 +134,7 @@ NAMES = (
     "retry",
     "rollout",
     "shadow",
+    "snapshot",
     "timeout",
 )
 """The strategies this agent has; ``observe`` is no stage, it is in every trampoline."""

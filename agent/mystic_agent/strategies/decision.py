@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mystic_agent.contract import wire
-from mystic_agent.observe.span import CURRENT, METER, place_now, rare
+from mystic_agent.observe.span import CURRENT, METER, Rare, place_now, rare
 from mystic_agent.strategies import Subject
 
 LONGEST = 500
@@ -36,13 +36,23 @@ class Decision:
         if self._tracer.pulse.live:
             self._guard.run("decision", self._annotate, None)
 
-    def _annotate(self) -> None:
-        """Add it to what was decided before on the same call; spans of generators are never current."""
+    def annotate(self, key: str, value: str | int | float | bool) -> None:
+        """Give the call's span, if it is sampled, a further attribute, already redacted and bounded."""
+        extra = self._own()
+        if extra is not None:
+            extra.attributes = (*extra.attributes, (key, value))
+
+    def _own(self) -> Rare | None:
+        """Return what is rare of the call's own span; spans of generators are never current."""
         place = place_now.get()
         span = place[CURRENT] if place is not None and self._tracer.sampling else None
-        if span is None or span[METER] is not self._meter:
+        return rare(span) if span is not None and span[METER] is self._meter else None
+
+    def _annotate(self) -> None:
+        """Add it to what was decided before on the same call."""
+        extra = self._own()
+        if extra is None:
             return
-        extra = rare(span)
         before = dict(extra.attributes).get(wire.DECISION)
         label = self._label if before is None else f"{before}, {self._label}"
         if len(label) <= LONGEST:

@@ -1,118 +1,98 @@
-"""log: calls appear in the application's own logging, redacted and bounded.
+"""log: calls appear in the application's own logging, redacted and bounded, and as events at the collector.
 
-The logger is ``mystic.calls.<module>``, so that the application's configuration decides what becomes of it.
-Arguments, result and exception also become attributes of the call's span when it is sampled.
+The logger is ``mystic.calls.<module>``, so that the application's configuration decides what becomes of it. Arguments
+and outcome also become attributes of the call's span when it is sampled, and an event ``mystic.log``, for those who do
+not see the application's logging.
 """
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping
-from contextvars import ContextVar
-from time import perf_counter_ns
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from mystic_agent.guard import guard
-from mystic_agent.redact import HIDDEN, describe, secret_name, show
+from mystic_agent.contract import wire
+from mystic_agent.observe import events
+from mystic_agent.redact import Picture, describe
 from mystic_agent.strategies import Stage, Subject
+from mystic_agent.strategies.condition import Ended
+from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.watch import arguments, refuse_generators, watched
 
-_inside: ContextVar[bool] = ContextVar("mystic_log_inside", default=False)
+_LEVELS = {
+    "debug": (logging.DEBUG, events.DEBUG),
+    "info": (logging.INFO, events.INFO),
+    "warning": (logging.WARNING, events.WARNING),
+    "error": (logging.ERROR, events.ERROR),
+}
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
     """Generators are logged when they are called for, not when they end, so they are refused."""
-    if subject.kind in ("generator", "async_generator"):
-        return f"log cannot show the result of {subject.kind.replace('_', ' ')} functions"
-    return ""
+    return refuse_generators(subject, "log")
 
 
-def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
-    """Return a stage that logs the calls ``options`` asks for."""
-    line = _Line(subject, options)
-    share = options["sample"]
+def make(
+    subject: Subject,
+    options: Mapping[str, Any],
+    following: Stage,
+    *,
+    chance: Callable[[], float] = random.random,
+) -> Stage:
+    """Return a stage that logs the calls ``options`` asks for.
 
-    def wanted() -> bool:
-        return not _inside.get() and (share >= 1 or random.random() < share)  # noqa: S311 -- sampling, no secret
-
-    if subject.kind == "coroutine":
-
-        async def logged_async(*values: Any) -> Any:
-            if not wanted():
-                return await following(*values)
-            started = perf_counter_ns()
-            try:
-                result = await following(*values)
-            except BaseException as error:
-                guard.run("log", line.emit, None, values, None, error, perf_counter_ns() - started)
-                raise
-            guard.run("log", line.emit, None, values, result, None, perf_counter_ns() - started)
-            return result
-
-        return logged_async
-
-    def logged(*values: Any) -> Any:
-        if not wanted():
-            return following(*values)
-        started = perf_counter_ns()
-        try:
-            result = following(*values)
-        except BaseException as error:
-            guard.run("log", line.emit, None, values, None, error, perf_counter_ns() - started)
-            raise
-        guard.run("log", line.emit, None, values, result, None, perf_counter_ns() - started)
-        return result
-
-    return logged
+    Args:
+        chance: returns a share from 0 up to 1, for sampling.
+    """
+    return watched(subject, "log", _Line(subject, options, chance), following)
 
 
 class _Line:
     """One function's log line."""
 
-    def __init__(self, subject: Subject, options: Mapping[str, Any]) -> None:
+    def __init__(self, subject: Subject, options: Mapping[str, Any], chance: Callable[[], float]) -> None:
         self.subject = subject
         self.options = options
-        self.level = logging.getLevelNamesMapping()[options["level"].upper()]
+        self.chance = chance
+        self.level, self.severity = _LEVELS[options["level"]]
         self.logger = logging.getLogger("mystic.calls." + subject.name.partition(":")[0])
-        self.cell = subject.meter.cell("log", "logged")
+        self.logged = Decision(subject, "log", "logged")
+        self.skipped = Decision(subject, "log", "skipped", "not in the sample")
 
-    def emit(self, values: tuple[Any, ...], result: Any, error: BaseException | None, elapsed: int) -> None:
-        """Write the line; a handler that is itself hijacked for logging does not come back here."""
-        token = _inside.set(True)
-        try:
-            self.subject.meter.h[self.cell] += 1
-            shown = self.arguments(values) if self.options["args"] else None
-            outcome = self.outcome(result, error)
-            if self.logger.isEnabledFor(self.level):
-                text = f"{self.subject.name}({shown or ''}) {outcome} in {elapsed / 1e6:.3f} ms"
-                self.logger.log(self.level, "%s", text, extra={"mystic_function": self.subject.name})
-            if self.subject.tracer.sampling:
-                if shown is not None:
-                    self.subject.tracer.annotate("mystic.arguments", shown)
-                self.subject.tracer.annotate("mystic.outcome", outcome)
-        finally:
-            _inside.reset(token)
-
-    def arguments(self, values: tuple[Any, ...]) -> str:
-        """Return ``name=value, …`` with secrets hidden by name and by look."""
-        options, parts = self.options, []
-        for name, value in zip(self.subject.parameters, values, strict=False):
-            hidden = secret_name(name, options["redact"])
-            shown = (
-                HIDDEN
-                if hidden
-                else show(value, depth=options["depth"], length=options["length"], names=options["redact"])
-            )
-            parts.append(f"{name}={shown}")
-        return ", ".join(parts)
-
-    def outcome(self, result: Any, error: BaseException | None) -> str:
-        """Return ``raised Type: message``, ``returned value`` or ``returned``."""
-        failure = describe(error)
-        if failure is not None:
-            return f"raised {failure[0]}: {failure[1]}"
-        if not self.options["result"]:
-            return "returned"
-        return "returned " + show(
-            result, depth=self.options["depth"], length=self.options["length"], names=self.options["redact"]
+    def begin(self, values: tuple[Any, ...]) -> tuple[Picture, str] | None:
+        """Show the arguments as they are before the call, which may change them."""
+        options = self.options
+        if options["sample"] < 1 and self.chance() >= options["sample"]:
+            self.skipped()
+            return None
+        picture = Picture(
+            depth=options["depth"], length=options["length"], items=options["fields"], names=options["redact"]
         )
+        if not options["args"]:
+            return picture, ""
+        shown = arguments(self.subject, values, picture, options["fields"])
+        return picture, ", ".join(f"{name}={value}" for name, value in shown.items())
+
+    def end(self, begun: tuple[Picture, str], values: tuple[Any, ...], ended: Ended) -> None:
+        """Write the line."""
+        picture, shown = begun
+        outcome = self.outcome(picture, ended)
+        self.logged()
+        text = f"{self.subject.name}({shown}) {outcome} in {ended.seconds * 1e3:.3f} ms"
+        if self.logger.isEnabledFor(self.level):
+            self.logger.log(self.level, "%s", text, extra={"mystic_function": self.subject.name})
+        told: dict[str, Any] = {wire.ARGUMENTS: shown} if self.options["args"] else {}
+        told[wire.OUTCOME] = outcome
+        for key, value in told.items():
+            self.logged.annotate(key, value)
+        self.subject.events.put(
+            wire.LOG_EVENT, text, severity=self.severity, **told, **{wire.SECONDS: round(ended.seconds, 9)}
+        )
+
+    def outcome(self, picture: Picture, ended: Ended) -> str:
+        """Return ``raised Type: message``, ``returned value`` or ``returned``."""
+        failure = describe(ended.error)
+        if failure is not None:
+            return f"raised {failure[0]}: {failure[1]}" if failure[1] else f"raised {failure[0]}"
+        return "returned " + picture.show(ended.result) if self.options["result"] else "returned"

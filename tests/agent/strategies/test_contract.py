@@ -9,7 +9,7 @@ import threading
 from typing import NamedTuple
 
 import pytest
-from mystic_agent.contract.strategy import OBSERVING, STRATEGIES, parse_strategy
+from mystic_agent.contract.strategy import STRATEGIES, parse_strategy
 from mystic_agent.guard import guard
 from mystic_agent.strategies import NAMES
 from mystic_agent.strategies.decision import Decision
@@ -64,6 +64,8 @@ LINES = {
         gives=ConnectionError,
         decision="failed",
     ),
+    "log": Line(passing={"result": True}, passed="logged"),
+    "snapshot": Line(passing={"when": "duration >= 0", "count": 10_000, "rate": 1000}, passed="taken"),
     "retry": Line(passing={"attempts": 2, "exclude": ["{app}.Failure"]}, passed="passed"),
     "timeout": Line(passing={"after": "1h"}, passed="finished", only="coroutine"),
     "rate_limit": Line(passing={"rate": 1e6}, passed="allowed"),
@@ -128,7 +130,7 @@ def put(app, name, form, which="passing"):
 
 def test_every_strategy_has_its_line_and_its_file():
     assert {*NAMES, "observe"} == set(STRATEGIES)
-    assert set(LINES) == set(STRATEGIES) - OBSERVING - {"cache"}
+    assert set(LINES) == set(STRATEGIES) - {"observe", "analyze", "cache"}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
