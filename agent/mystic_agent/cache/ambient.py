@@ -155,6 +155,8 @@ class _Names:
 
         current: Any = _NOTHING
         name, package = "", _NOTHING
+        classes: dict[type, str] = {}
+        loose: set[str] = set()
         for step in dis.get_instructions(self.code):
             operation, argument = step.opname, step.argval
             if operation in _SILENT:
@@ -173,6 +175,8 @@ class _Names:
                 current = _NOTHING
             elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
                 owner = current if isinstance(current, type) else None
+                if current is _NOTHING:
+                    loose.add(argument)
                 current, name = _static(current, argument), _deeper(name, current, argument)
             elif operation == "IMPORT_NAME":
                 current = package = sys.modules.get(argument, _NOTHING)
@@ -183,7 +187,15 @@ class _Names:
             else:
                 current = _NOTHING
             if current is not _NOTHING:
+                if isinstance(current, type):
+                    classes[current] = name
                 yield current, name, owner
+        # What is looked up on something unknown may be an instance of a class that the code names.
+        for kind, name in classes.items():
+            for attribute in loose:
+                thing = _static(kind, attribute)
+                if thing is not _NOTHING:
+                    yield thing, f"{name}.{attribute}", kind
 
     def world(self, name: str) -> Any:
         """Return a global of the function's module."""
