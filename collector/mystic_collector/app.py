@@ -29,6 +29,7 @@ from starlette.routing import Route
 from mystic_collector import openapi
 from mystic_collector.api import cache, discovery, functions, hijacks, impact, logs, metrics, shared, status, traces
 from mystic_collector.api.changes import audit, conflict, diff, history, off, on, renew, undo
+from mystic_collector.api.stale import listed as stale
 from mystic_collector.cache.embedded import EmbeddedEntries
 from mystic_collector.chat.mount import PATH as CHAT_PATH
 from mystic_collector.chat.mount import Mount as ChatMount
@@ -84,6 +85,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/hijacks/history", history),
             Route("/api/hijacks/diff", diff),
             Route("/api/hijacks/undo", undo, methods=["POST"]),
+            Route("/api/hijacks/stale", stale),
             Route("/api/hijacks/{id}/impact", impact.one_impact),
             Route("/api/analysis/impact", impact.impacts),
             Route("/api/hijacks/{id:hijack}", hijacks.one),

@@ -104,18 +104,18 @@ class Lab:
         self._collector: contextlib.ExitStack | None = None
 
     def environment(self, **more: str) -> dict[str, str]:
-        return clean_environment(
-            MYSTIC_PORT=str(self.port),
-            PROJECT_ROOT=str(self.folder),
-            MYSTIC_SERVICE="shop",
-            MYSTIC_EXPORT_INTERVAL="0.2",
-            **more,
-        )
+        own = {
+            "MYSTIC_PORT": str(self.port),
+            "PROJECT_ROOT": str(self.folder),
+            "MYSTIC_SERVICE": "shop",
+            "MYSTIC_EXPORT_INTERVAL": "0.2",
+        }
+        return clean_environment(**{**own, **more})
 
-    def start_collector(self) -> None:
+    def start_collector(self, **more: str) -> None:
         self._collector = contextlib.ExitStack()
-        self._collector.enter_context(
-            running(BIN / "mystic", "serve", log=self.log, cwd=self.folder, env=self.environment())
+        self.collector = self._collector.enter_context(
+            running(BIN / "mystic", "serve", log=self.log, cwd=self.folder, env=self.environment(**more))
         )
         self.stack.push(self._collector)
         until(lambda: self.answers(self.port, "/health"), "the collector")

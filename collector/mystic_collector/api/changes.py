@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.api.asker import actor, seen
-from mystic_collector.api.hijacks import shown, unknown
+from mystic_collector.api.hijacks import added, unknown
 from mystic_collector.hijacks import versions
 from mystic_collector.hijacks.conflict import Conflict
 from mystic_collector.hijacks.journal import REFUSED, SWITCHING
@@ -94,7 +94,7 @@ async def renew(request: Request) -> Response:
     who, had_seen = actor(request), seen(request)
 
     def put() -> dict[str, Any]:
-        return shown(parts, parts.registry.renew(identity, body.get("expires_in"), who, had_seen))
+        return added(parts, parts.registry.renew(identity, body.get("expires_in"), who, had_seen))
 
     try:
         return reply(await run_in_threadpool(put))

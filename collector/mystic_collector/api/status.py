@@ -21,7 +21,9 @@ Facts = dict[tuple[str, str], dict[tuple[str, str], float]]
 
 async def health(request: Request) -> Response:
     """Answer without a key, without the store and without waiting."""
-    return reply({"status": "ok", "name": "gnosis-mystic", "version": VERSION, "protocol": wire.PROTOCOL})
+    off = sorted(parts_of(request).registry.off())
+    told = {"status": "ok", "name": "gnosis-mystic", "version": VERSION, "protocol": wire.PROTOCOL, "off": off}
+    return reply(told)
 
 
 async def status(request: Request) -> Response:
@@ -48,6 +50,7 @@ def _status(parts: Parts) -> dict[str, Any]:
         "processes": processes,
         "services": sorted({one["service"] for one in processes}),
         "hijacks": {"version": snapshot.version, "count": len(snapshot.hijacks)},
+        "off": snapshot.off,
         "streams": parts.streams.count,
         "dropped": dropped,
         "overhead": overhead(parts, facts),

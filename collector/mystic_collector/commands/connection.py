@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.wire import API_KEY_HEADER
+from mystic_agent.contract.wire import ACTOR_HEADER, API_KEY_HEADER
 
 from mystic_collector.commands.ending import Failed
 from mystic_collector.settings import read_key
@@ -38,6 +39,18 @@ def address_of(args: argparse.Namespace) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def user() -> str:
+    """Return who runs this command."""
+    try:
+        return getpass.getuser()[:100]
+    except (KeyError, OSError):
+        return "cli"  # no name for this user id, as in many containers
+
+
+def _given(query: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in query.items() if value is not None}
+
+
 class Connection:
     """Requests to one collector; use it in a ``with`` block.
 
@@ -51,7 +64,7 @@ class Connection:
     def __init__(self, args: argparse.Namespace) -> None:
         self.address = address_of(args)
         key = read_key(os.environ)
-        headers = {API_KEY_HEADER: key} if key else {}
+        headers = {ACTOR_HEADER: quote(user()), **({API_KEY_HEADER: key} if key else {})}
         # Proxies of the environment are for the outside; the collector is near.
         self._client = httpx.Client(base_url=self.address, headers=headers, timeout=PATIENCE, trust_env=False)
 
@@ -63,15 +76,15 @@ class Connection:
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the reply to a GET; parameters that are None are left out."""
-        return self._ask("GET", path, params={name: value for name, value in query.items() if value is not None})
+        return self._ask("GET", path, params=_given(query))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Return the reply to a POST."""
-        return self._ask("POST", path, json=body)
+    def post(self, path: str, body: dict[str, Any], **query: Any) -> Any:
+        """Return the reply to a POST; parameters that are None are left out."""
+        return self._ask("POST", path, json=body, params=_given(query))
 
-    def put(self, path: str, body: dict[str, Any]) -> Any:
-        """Return the reply to a PUT."""
-        return self._ask("PUT", path, json=body)
+    def put(self, path: str, body: dict[str, Any], **query: Any) -> Any:
+        """Return the reply to a PUT; parameters that are None are left out."""
+        return self._ask("PUT", path, json=body, params=_given(query))
 
     def delete(self, path: str) -> Any:
         """Return the reply to a DELETE."""

@@ -7,6 +7,7 @@ import functools
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,22 @@ def show(args: argparse.Namespace, value: Any, text: str) -> None:
         print(json.dumps(value, indent=2, default=str))
     elif text:
         print(text)
+
+
+def whole(text: str, name: str, most: int, least: int = 1) -> int:
+    """Return a whole number that was typed.
+
+    Raises:
+        Failed: with code 2 when it is none from ``least`` to ``most``.
+    """
+    if text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most:
+        return int(text)
+    raise Failed(f"{name} is {text[:80]!r}", f"give a whole number from {least} to {most}", 2)
+
+
+def moment(at: float) -> str:
+    """Return Unix seconds as the date and time of here."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def plain(text: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import time
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from mystic_agent.cli.command import Command
 from mystic_agent.contract.strategy import STRATEGIES
 
-from mystic_collector.commands.connection import Connection, add_address
+from mystic_collector.commands.connection import Connection, add_address, user
 from mystic_collector.commands.ending import Failed, ending, plain, show
 from mystic_collector.commands.named import named
 
@@ -66,7 +65,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--replace", action="store_true", help="change the hijack with this id or target instead of adding another"
     )
-    parser.add_argument("--expires", default=None, help="end by itself after, e.g. 24h (default: never)")
+    parser.add_argument(
+        "--expires", default=None, help="end by itself after, e.g. 24h, or never (default: MYSTIC_DEFAULT_EXPIRY)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only show what it would match, and what is refused")
     add_address(parser)
 
 
@@ -80,16 +82,49 @@ def run(args: argparse.Namespace) -> int:
         "target": args.target,
         "service": args.service,
         "stages": {args.stage: args.strategies},
-        "owner": _user() if args.owner is None else args.owner,
+        "owner": user() if args.owner is None else args.owner,
         "reason": args.reason,
     }
     if args.expires:
         fields["expires_in"] = args.expires
     with Connection(args) as collector:
+        if args.dry_run:
+            tried = _try(collector, fields, args.replace)
+            show(args, tried, _trial(tried))
+            return 0
         put = _replace(collector, fields) if args.replace else collector.post("/api/hijacks", fields)
         added = _settled(collector, put)
     show(args, added, _text(added))
     return 0
+
+
+def _try(collector: Connection, fields: dict[str, Any], replace: bool) -> dict[str, Any]:
+    """Return what would come of it."""
+    tried: dict[str, Any]
+    if not replace:
+        tried = collector.post("/api/hijacks", fields, dry_run="true")
+        return tried
+    first = named(fields["target"], collector.get("/api/hijacks")["hijacks"])[0]
+    tried = collector.put(f"/api/hijacks/{first['id']}", {**fields, "target": first["target"]}, dry_run="true")
+    return tried
+
+
+def _trial(tried: dict[str, Any]) -> str:
+    """Return what a dry run found, process by process."""
+    lines = [f"would be on {tried['hijack']['target']}: {tried['summary']}; nothing was changed"]
+    for process in tried["processes"]:
+        lines.append(f"  {process['service']} (pid {process['pid']}, {process['stage']})")
+        for one in process["matches"]:
+            there = f"; there already: {', '.join(one['in_force'])}" if one["in_force"] else ""
+            outcome = f"refused: {one['reason']}" if one["outcome"] == "refused" else f"{one['kind']}, would attach"
+            lines.append(f"    {one['function']}: {outcome}{there}")
+        lines += [f"    {process['note']}"] if process["note"] else []
+        lines += [f"    … and {process['matches_left_out']} more"] if process["matches_left_out"] else []
+    if not tried["processes"]:
+        lines.append("  no process runs now that it concerns")
+    lines += [f"  in the source, reported by no process: {name}" for name in tried["only_written"][:20]]
+    lines += ["  everything is switched off now: 'mystic on' would bring it into force"] if tried["off"] else []
+    return "\n".join(plain(line) for line in lines)
 
 
 def _replace(collector: Connection, fields: dict[str, Any]) -> dict[str, Any]:
@@ -101,19 +136,12 @@ def _replace(collector: Connection, fields: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "cli"  # no name for this user id, as in many containers
-
-
 def _settled(collector: Connection, added: dict[str, Any]) -> dict[str, Any]:
     """Return the hijack once every process that listens has said what came of it, or as it is after five seconds."""
     deadline = time.monotonic() + _WAIT
     while True:
         progress = added["progress"]
-        if progress["answered"] + progress["unreachable"] >= progress["processes"]:
+        if added["off"] or progress["answered"] + progress["unreachable"] >= progress["processes"]:
             return added
         if time.monotonic() > deadline:
             return added
@@ -129,7 +157,9 @@ def _text(added: dict[str, Any]) -> str:
         for one in progress["failures"]
     ]
     waiting = progress["processes"] - progress["applied"]
-    if waiting > 0:
+    if added["off"]:
+        lines.append("  it comes into force with 'mystic on'")
+    elif waiting > 0:
         have = "has" if waiting == 1 else "have"
         lines.append(f"  {waiting} of {progress['processes']} processes {have} not answered yet; see 'mystic status'")
     if not progress["processes"]:

@@ -8,14 +8,9 @@ from typing import Any
 
 from mystic_agent.cli.command import Command
 
-from mystic_collector.commands.connection import Connection, add_address
+from mystic_collector.commands.connection import Connection
 from mystic_collector.commands.ending import Failed, duration, ending, plain, show
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.add_argument("function", help="module:qualname, a dotted path or a bare name")
-    add_address(parser)
+from mystic_collector.commands.named import naming
 
 
 @ending
@@ -51,6 +46,6 @@ command = Command(
     name="inspect",
     help="show one function: signature, source, parameters, dependencies, figures",
     example="mystic inspect app.ocr:process",
-    configure=configure,
+    configure=naming("function", "module:qualname, a dotted path or a bare name"),
     run=run,
 )

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from typing import Any
 
 from mystic_agent.contract.errors import Invalid
 
+from mystic_collector.commands.connection import add_address
 from mystic_collector.commands.ending import Failed
 from mystic_collector.discovery.resolve import resolve
+
+
+def naming(argument: str, told: str) -> Callable[[argparse.ArgumentParser], None]:
+    """Return what adds the arguments of a command about one thing that a collector knows.
+
+    Args:
+        argument: the name of the first argument, described by ``told``.
+    """
+
+    def configure(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(argument, help=told)
+        add_address(parser)
+
+    return configure
 
 
 def named(text: str, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,15 +6,9 @@ import argparse
 
 from mystic_agent.cli.command import Command
 
-from mystic_collector.commands.connection import Connection, add_address
+from mystic_collector.commands.connection import Connection
 from mystic_collector.commands.ending import ending, plain, show
-from mystic_collector.commands.named import named
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.add_argument("target", help="a hijack's id, or the target it was made for")
-    add_address(parser)
+from mystic_collector.commands.named import named, naming
 
 
 @ending
@@ -33,6 +27,6 @@ command = Command(
     name="release",
     help="take a hijack back",
     example="mystic release app.ocr:process",
-    configure=configure,
+    configure=naming("target", "a hijack's id, or the target it was made for"),
     run=run,
 )

@@ -9,7 +9,8 @@ from typing import Any
 from mystic_agent.cli.command import Command
 
 from mystic_collector.commands.connection import Connection, add_address
-from mystic_collector.commands.ending import Failed, columns, duration, ending, show
+from mystic_collector.commands.ending import columns, duration, ending, plain, show, whole
+from mystic_collector.commands.stale import listing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,19 +24,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
 @ending
 def run(args: argparse.Namespace) -> int:
     """Ask and show."""
-    if not (args.top.isascii() and args.top.isdigit() and 0 < int(args.top) <= 10_000):
-        raise Failed(f"--top is {args.top!r}", "give a whole number from 1 to 10000", 2)
+    top = whole(args.top, "--top", 10_000)
     with Connection(args) as collector:
         status = collector.get("/api/status")
-        metrics = collector.get("/api/metrics", service=args.service, limit=args.top, sort=args.sort)
+        metrics = collector.get("/api/metrics", service=args.service, limit=top, sort=args.sort)
         hijacks = collector.get("/api/hijacks")
+        stale = collector.get("/api/hijacks/stale")
     if args.service:
         status["processes"] = [one for one in status["processes"] if one["service"] == args.service]
-    text = "\n\n".join(
-        [_processes(status), _functions(metrics), _hijacks(hijacks["hijacks"]), _health(status, collector.address)]
-    )
-    show(args, {"status": status, "metrics": metrics, "hijacks": hijacks}, text)
+    parts = [
+        _off(hijacks["off"]),
+        _processes(status),
+        _functions(metrics),
+        _hijacks(hijacks["hijacks"]),
+        listing(stale["stale"]),
+        _health(status, collector.address),
+    ]
+    text = "\n\n".join(filter(None, parts))
+    show(args, {"status": status, "metrics": metrics, "hijacks": hijacks, "stale": stale["stale"]}, text)
     return 0
+
+
+def _off(off: dict[str, Any]) -> str:
+    """Return who switched off what, in front of everything else: nothing below can be understood without it."""
+    lines = []
+    for service, told in off.items():
+        what, how = ("everything", "mystic on") if service == "*" else (service, f"mystic on --service {service}")
+        why = f": {told['reason']}" if told.get("reason") else ""
+        lines.append(plain(f"OFF: {what}, by {told.get('actor') or 'somebody'}{why}; end it with '{how}'"))
+    return "\n".join(lines)
 
 
 def _processes(status: dict[str, Any]) -> str:

@@ -33,6 +33,13 @@ CHANGES = (
     ),
     Operation(
         "get",
+        "/api/hijacks/stale",
+        "Hijacks to be removed or renewed, with the reason and the command",
+        fields(stale=list_of(fields(hijack=TEXT, target=TEXT, reasons=list_of(OBJECT))), count=WHOLE),
+        {"unused": {"type": "string", "description": "how long nothing has been called: a duration such as 7d"}},
+    ),
+    Operation(
+        "get",
         "/api/audit",
         "Changes and refused attempts, newest first; next is the before of the following page",
         fields(audit=list_of(OBJECT), count=WHOLE, next={"type": ["integer", "null"]}),

@@ -1,0 +1,65 @@
+"""``GET /api/hijacks/stale``: what should be removed or renewed, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mystic_agent.contract.duration import seconds
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.hijack import Hijack
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mystic_collector.api.hijacks import written
+from mystic_collector.hijacks.stale import UNUSED_AFTER, Use, stale
+from mystic_collector.parts import Parts, parts_of
+from mystic_collector.reply import reply
+from mystic_collector.store.records import FunctionTotals
+
+_MISSED = ("miss", "bypass")
+
+
+async def listed(request: Request) -> Response:
+    """The stale hijacks, oldest first."""
+    text = request.query_params.get("unused", "")
+    unused = seconds(text, "unused") if text else UNUSED_AFTER
+    rows = await run_in_threadpool(find, parts_of(request), unused)
+    return reply({"stale": rows, "count": len(rows)})
+
+
+def find(parts: Parts, unused_after: float = UNUSED_AFTER) -> list[dict[str, Any]]:
+    """Return the stale hijacks with their reasons."""
+    snapshot, rows = parts.registry.snapshot(), []
+    totals = parts.store.functions()
+    for hijack in snapshot.hijacks:
+        progress = parts.fleet.progress(hijack, snapshot.version)
+        mine = [one for one in totals if _meant(hijack, one)]
+        then = parts.registry.digests(hijack.id)
+        reasons = stale(
+            hijack, parts.clock(), progress, map(_use, mine), then, _today(parts, hijack) if then else {}, unused_after
+        )
+        if reasons:
+            told = [one.to_json() for one in reasons]
+            rows.append({"hijack": hijack.id, "target": str(hijack.target), "owner": hijack.owner, "reasons": told})
+    return rows
+
+
+def _meant(hijack: Hijack, totals: FunctionTotals) -> bool:
+    module, _, qualname = totals.function.partition(":")
+    return hijack.applies_to(totals.service) and hijack.target.matches(module, qualname)
+
+
+def _today(parts: Parts, hijack: Hijack) -> dict[str, str]:
+    try:
+        return written(parts, hijack)
+    except Invalid:
+        return {}  # nothing is known of its source now
+
+
+def _use(totals: FunctionTotals) -> Use:
+    cached = {decision: 0 for _, decision, _ in totals.decisions}
+    for (strategy, decision, _), count in totals.decisions.items():
+        cached[decision] += count if strategy == "cache" else 0
+    misses = sum(cached.pop(decision, 0) for decision in _MISSED)
+    return Use(totals.function, totals.last_ns / 1e9 if totals.last_ns else None, sum(cached.values()), misses)
