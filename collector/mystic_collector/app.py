@@ -27,7 +27,19 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from mystic_collector import openapi
-from mystic_collector.api import cache, discovery, functions, hijacks, impact, logs, metrics, shared, status, traces
+from mystic_collector.api import (
+    cache,
+    cacheability,
+    discovery,
+    functions,
+    hijacks,
+    impact,
+    logs,
+    metrics,
+    shared,
+    status,
+    traces,
+)
 from mystic_collector.api.changes import audit, conflict, diff, history, off, on, renew, undo
 from mystic_collector.api.stale import listed as stale
 from mystic_collector.cache.embedded import EmbeddedEntries
@@ -88,6 +100,8 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/hijacks/stale", stale),
             Route("/api/hijacks/{id}/impact", impact.one_impact),
             Route("/api/analysis/impact", impact.impacts),
+            Route("/api/analysis/cacheability", cacheability.candidates),
+            Route("/api/analysis/cacheability/{function:path}", cacheability.one_candidate),
             Route("/api/hijacks/{id:hijack}", hijacks.one),
             Route("/api/hijacks/{id:hijack}", hijacks.replace, methods=["PUT"]),
             Route("/api/hijacks/{id:hijack}", hijacks.remove, methods=["DELETE"]),

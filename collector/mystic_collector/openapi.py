@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.analysis.hotspots import SORTS
+from mystic_collector.operations.cacheability import CACHEABILITY
 from mystic_collector.operations.changes import CHANGES
 from mystic_collector.operations.operation import Operation
 from mystic_collector.reply import reply
@@ -72,7 +73,7 @@ _ONE_STRATEGY = {
     "required": ["function", "strategy"],
     "properties": {
         "function": _TEXT,
-        "strategy": {"type": "string", "enum": sorted((*STRATEGIES, "analyze"))},
+        "strategy": {"type": "string", "enum": sorted(STRATEGIES)},
         "options": _OBJECT,
         "service": _TEXT,
         "stage": _TEXT,
@@ -284,6 +285,7 @@ OPERATIONS = (
     ),
     Operation("get", "/api/hijacks", "All hijacks", _fields(version=_WHOLE, hijacks=_list(_HIJACK), count=_WHOLE)),
     *CHANGES,
+    *CACHEABILITY,
     Operation(
         "post",
         "/api/hijacks",

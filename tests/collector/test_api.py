@@ -199,7 +199,7 @@ def test_a_function_is_hijacked_by_name_and_released(collector: Running, project
     assert hijacked["count"] == 2
     assert [(one["name"], one["strategies"]) for one in hijacked["hijacked_functions"]] == [
         ("app.ocr:process", ["cache"]),
-        ("app.ocr:Service.process_all", ["observe"]),
+        ("app.ocr:Service.process_all", ["analyze"]),
     ]
     removed = collector.post("/api/functions/unhijack", {"function": "process"})
     assert removed == {"removed": [added["id"]], "count": 1}

@@ -271,7 +271,7 @@ def changing_between_bursts() -> list[Access]:
         ),
         (
             [one._replace(result=0, flags=0) for one in accesses(REPEATING)],
-            {"results": {"builtins.generator": 1000}},
+            {"results": {"single use: builtins.generator": 1000}},
             "no",
             "only one caller can use",
         ),

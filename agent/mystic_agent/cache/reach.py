@@ -12,6 +12,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -266,7 +267,7 @@ def _of_self(before: Sequence[Any]) -> bool:
     """True when what was loaded last is self, be it to be read and assigned again."""
     if before and before[-1].opname == "SWAP":
         near = before[-12:]
-        return any(_loads_self(one) and after.opname == "COPY" for one, after in zip(near, near[1:], strict=False))
+        return any(_loads_self(one) and after.opname == "COPY" for one, after in pairwise(near))
     return bool(before) and _loads_self(before[-1])
 
 

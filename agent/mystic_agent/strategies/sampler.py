@@ -14,7 +14,7 @@ from mystic_agent.cache.key import SIMPLE, Unkeyable
 from mystic_agent.contract import analysis
 from mystic_agent.contract.analysis import FAILED, MOST_ACCESSES, MUTATED, RESULT, WHOLE, Access
 from mystic_agent.guard import FAULTS, guard
-from mystic_agent.observe.events import Events
+from mystic_agent.observe.events import DEBUG, Events
 from mystic_agent.strategies.selves import Selves
 
 CALLS, TOTAL, SPENT, DEEP = range(4)
@@ -23,6 +23,10 @@ CALLS, TOTAL, SPENT, DEEP = range(4)
 LEAST = WHOLE >> 12
 """The smallest sample of keys; what would need a smaller one is left alone."""
 
+ACCESSES_PER_SECOND = 150
+"""Told on average; as many as MOST_ACCESSES at once. About 6 KB a second for a function."""
+
+LEAST_LEFT = 50
 MOST_REASONS = 20
 MOST_PARTS = 1000
 ENTRY_BYTES = 200
@@ -89,6 +93,7 @@ class Sampler:
         self._results: dict[str, int] = {}
         self._anchor = self._wall() - self.clock()
         self._paused = 0
+        self._left = MOST_ACCESSES
         self.h[CALLS] = self.h[TOTAL] = 0
         self._next_stretch(self.clock())
 
@@ -145,7 +150,7 @@ class Sampler:
                 flags |= MUTATED
         size += weight(begun.values, MOST_PARTS) + ENTRY_BYTES
         self._waiting.append(Access(begun.key, float(started), took / 1e9, digest, size, flags))
-        if len(self._waiting) > MOST_ACCESSES:
+        if len(self._waiting) > self._left:
             self._narrow()
 
     def _result(self, result: Any) -> tuple[int, int, int]:
@@ -167,7 +172,7 @@ class Sampler:
     def _narrow(self) -> None:
         """Sample fewer keys from now on, so that about half of what waits remains."""
         with self._lock:
-            if len(self._waiting) <= MOST_ACCESSES // 2:
+            if len(self._waiting) <= self._left:
                 return
             keys = sorted(one.key for one in tuple(self._waiting))
             self.threshold = min(keys[len(keys) // 2], self.threshold // 2)
@@ -219,25 +224,25 @@ class Sampler:
         unkeyable, self._unkeyable = self._unkeyable, {}
         results, self._results = self._results, {}
         begin, threshold = self._begin, self.threshold
+        elapsed = (now - begin) / 1e9
         self._next_stretch(now)
+        left = self._left - len(seen) + int(ACCESSES_PER_SECOND * elapsed)
+        self._left = min(max(left, LEAST_LEFT), MOST_ACCESSES)
         base = min((one.start for one in seen), default=float(begin))
         packed = [one._replace(start=(one.start - base) / 1e9) for one in seen if one.key < threshold][:MOST_ACCESSES]
         import json
 
-        events.put(
-            analysis.ANALYSIS_EVENT,
-            analysis.pack(packed),
-            **{
-                analysis.SESSION: self.session,
-                analysis.SEQUENCE: self._sequence,
-                analysis.THRESHOLD: f"{threshold:x}",
-                analysis.BEGIN: begin + self._anchor,
-                analysis.END: now + self._anchor,
-                analysis.BASE: int(base) + self._anchor,
-                analysis.CALLS: calls,
-                analysis.TOTAL: total,
-                analysis.KINDS: json.dumps({"unkeyable": unkeyable, "results": results}),
-                analysis.IDENTITY: self._selves.identity if self._selves is not None else "",
-            },
-        )
+        stretch: dict[str, str | int] = {
+            analysis.SESSION: self.session,
+            analysis.SEQUENCE: self._sequence,
+            analysis.THRESHOLD: f"{threshold:x}",
+            analysis.BEGIN: begin + self._anchor,
+            analysis.END: now + self._anchor,
+            analysis.BASE: int(base) + self._anchor,
+            analysis.CALLS: calls,
+            analysis.TOTAL: total,
+            analysis.KINDS: json.dumps({"unkeyable": unkeyable, "results": results}),
+            analysis.IDENTITY: self._selves.identity if self._selves is not None else "",
+        }
+        events.put(analysis.ANALYSIS_EVENT, analysis.pack(packed), severity=DEBUG, **stretch)  # type: ignore[arg-type]
         self._sequence += 1

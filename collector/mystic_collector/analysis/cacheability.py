@@ -29,16 +29,8 @@ MOST_UNKEYABLE = 0.5
 
 _REFUSING = ("context", "writes")
 _DOUBTFUL = ("random", "time", "network", "database", "process", "file", "global", "self", "object")
-_SINGLE_USE = (
-    "generator",
-    "iterator",
-    "coroutine",
-    "async_generator",
-    "TextIOWrapper",
-    "BufferedReader",
-    "socket",
-    "lock",
-)
+SINGLE_USE = "single use: "
+"""Begins the reason of a result that its first receiver uses up, or that belongs to the system."""
 
 
 class Touch(NamedTuple):
@@ -160,7 +152,11 @@ def _purity(
         found.append(f"it changes its arguments: {results.mutated} of {seen.accesses} sampled calls did")
     if results.changed and best(predictions) is None:
         found.append(_changed(results))
-    single = {reason: count for reason, count in seen.results.items() if reason.rpartition(".")[2] in _SINGLE_USE}
+    single = {
+        reason.removeprefix(SINGLE_USE): count
+        for reason, count in seen.results.items()
+        if reason.startswith(SINGLE_USE)
+    }
     if single:
         found.append(f"it returns what only one caller can use: {_most(single)}")
     if seen.calls >= ENOUGH_CALLS and sum(seen.unkeyable.values()) > MOST_UNKEYABLE * seen.calls:

@@ -20,9 +20,6 @@ from mystic_collector.hijacks.live import MOST_INSTANCES, LiveFunction
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, read_object, refusal, reply
 
-_ALIASES = {"analyze": "observe"}
-"""Strategy names of the first Mystic that are called otherwise now."""
-
 _FIELDS = ("function", "strategy", "options", "service", "stage", "owner", "reason", "expires_in")
 
 
@@ -126,10 +123,9 @@ async def unhijack(request: Request) -> Response:
 
 
 def _strategy(body: dict[str, Any]) -> str:
-    given = require_text(body, "strategy")
-    strategy = _ALIASES.get(given, given)
+    strategy = require_text(body, "strategy")
     if strategy not in STRATEGIES:
-        raise Invalid("strategy", given, f"give one of {', '.join(sorted((*STRATEGIES, *_ALIASES)))}")
+        raise Invalid("strategy", strategy, f"give one of {', '.join(sorted(STRATEGIES))}")
     return strategy
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from mystic_agent.contract.analysis import ANALYSIS_EVENT, REACH_EVENT
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.wire import SNAPSHOT_EVENT
 from starlette.concurrency import run_in_threadpool
@@ -19,6 +20,9 @@ from mystic_collector.reply import read_object, reply
 from mystic_collector.store.log_records import LEVELS, LogQuery, StoredLog
 
 FIELDS = ("function", "service", "level", "event", "trace_id", "text", "since", "limit", "cursor", "after")
+
+_ELSEWHERE = (SNAPSHOT_EVENT, ANALYSIS_EVENT, REACH_EVENT)
+"""Events that are pages long, and have routes of their own."""
 
 
 async def logs(request: Request) -> Response:
@@ -38,7 +42,7 @@ def _answer(parts: Parts, body: dict[str, Any]) -> dict[str, Any]:
             function=function_of(parts, body),
             service=page.text(body, "service"),
             events=(event,) if event else (),
-            without="" if event else SNAPSHOT_EVENT,  # those are pages long, and have a route of their own
+            without=() if event else _ELSEWHERE,
             severity=LEVELS.get(level, 0),
             since_ns=page.since(body, parts.clock()),
             text=page.text(body, "text"),

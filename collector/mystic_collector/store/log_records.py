@@ -58,7 +58,7 @@ class LogQuery:
 
     Attributes:
         events: names, any of them.
-        without: a name that is not wanted.
+        without: names that are not wanted.
         severity: the lowest number.
         since_ns: Unix nanoseconds.
         text: somewhere in body or attributes, in upper or lower case.
@@ -71,7 +71,7 @@ class LogQuery:
     function: str = ""
     service: str = ""
     events: tuple[str, ...] = ()
-    without: str = ""
+    without: tuple[str, ...] = ()
     severity: int = 0
     since_ns: int = 0
     text: str = ""

@@ -111,7 +111,7 @@ def _conditions(connection: sqlite3.Connection, query: LogQuery) -> tuple[list[s
     if query.events:
         add(f"l.event in ({', '.join('?' * len(query.events))})", *query.events)
     if query.without:
-        add("l.event <> ?", query.without)
+        add(f"l.event not in ({', '.join('?' * len(query.without))})", *query.without)
     if query.service:
         add("l.instance in (select id from instances where service = ?)", query.service)
     if query.severity:

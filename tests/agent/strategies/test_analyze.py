@@ -218,7 +218,7 @@ class Kept:
     def __init__(self):
         self.told = []
 
-    def put(self, name, body, **attributes):
+    def put(self, name, body, severity, **attributes):
         self.told.append((unpack(body), attributes))
 
 
