@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from mystic_agent.attached import Attached
 from mystic_agent.attachments import Attachments
+from mystic_agent.contract import wire
 from mystic_agent.contract.hijack import Hijack, parse_hijack
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.scope import Scope
@@ -36,6 +38,17 @@ def application(folder: Path, source: str, traces: float = 0.0) -> Iterator[tupl
         attachments.tracer.disarm()
         attachments.release_all()
         del sys.modules[name]
+
+
+def counted(attached: Attached) -> dict[str, int]:
+    """Return the decisions counted on a function: ``outcome`` or ``outcome reason`` → how often."""
+    sums: dict[str, int] = {}
+    for count in attached.meter.counts():
+        told = dict(count.attributes)
+        if count.metric == wire.DECISIONS:
+            name = " ".join(str(told[key]) for key in (wire.DECISION, wire.REASON) if key in told)
+            sums[name] = sums.get(name, 0) + int(count.value)
+    return sums
 
 
 def hijack(target: str, *strategies: object, identity: str = "h1") -> Hijack:

@@ -14,7 +14,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from module_under_test import application, hijack
+from module_under_test import application, counted, hijack
 from mystic_agent.cache.key import Unkeyable, canonical
 from mystic_agent.cache.portable import fingerprint, portable
 from mystic_agent.cache.sealed import Seal, Unsealable
@@ -80,14 +80,7 @@ class Process:
         return self.attachments.reports()[name]
 
     def decisions(self, function):
-        meter = self.attachments.by_name[f"{self.module.__name__}:{function}"].meter
-        return {
-            " ".join(
-                filter(None, (dict(c.attributes)["mystic.decision"], dict(c.attributes).get("mystic.reason")))
-            ): c.value
-            for c in meter.counts()
-            if c.metric == "mystic.function.decisions"
-        }
+        return counted(self.attachments.by_name[f"{self.module.__name__}:{function}"])
 
     def forget(self):
         """Lose what is in memory, as another process would not have it."""
