@@ -28,7 +28,7 @@ class Decision:
         self._guard = subject.guard
         self._h = subject.meter.h
         self._cell = subject.meter.cell(strategy, outcome, reason)
-        self._label = f"{strategy}:{outcome}"
+        self._label = f"{strategy}:{outcome} ({reason})" if reason else f"{strategy}:{outcome}"
 
     def __call__(self) -> None:
         """Count it; no call stands between reading and writing the cell, so that no other thread comes between."""
