@@ -15,7 +15,7 @@ from mystic_collector.commands.connection import ANYWHERE
 from mystic_collector.commands.ending import Failed, ending
 from mystic_collector.security import LOCAL
 
-MODES = {"server": "serve", "mcp": "mcp", "sidecar": "mcp-sidecar"}
+MODES = {"server": "serve", "mcp": "mcp", "sidecar": "mcp-sidecar", "injector": "injector"}
 """MYSTIC_MODE to the command that serves it."""
 OWN = ("run", "doctor", "explain", "config", "version")
 """Commands that come with the agent; the collector's are entry points."""
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 command = Command(
     name="container",
-    help="do what a container of the image is for (MYSTIC_MODE: server, mcp, sidecar)",
+    help="do what a container of the image is for (MYSTIC_MODE: server, mcp, sidecar, injector)",
     example="mystic container -- serve --port 8899",
     configure=configure,
     run=run,

@@ -1,0 +1,104 @@
+"""The webhook behind uvicorn, its certificate made at start, renewed in time, and made known again when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import uvicorn
+from mystic_agent.contract.errors import Invalid
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mystic_collector.injection.certificate import Certificate, certificate
+from mystic_collector.injection.registration import Registration
+from mystic_collector.injection.review import answer
+from mystic_collector.injection.settings import InjectorSettings
+
+EVERY = 20.0
+"""Seconds between two looks at what the API server trusts."""
+EARLY = timedelta(days=30)
+MOST_BODY = 4 * 2**20
+
+
+class Injector:
+    """The webhook of one cluster.
+
+    Args:
+        settings: of the injector.
+        registration: where the certificate is made known.
+        every: seconds between two looks at it.
+
+    Attributes:
+        trusted: True once the API server knows the certificate; ``/health`` says 503 before.
+    """
+
+    def __init__(self, settings: InjectorSettings, registration: Registration, every: float = EVERY) -> None:
+        self.settings = settings
+        self.trusted = False
+        self._registration = registration
+        self._every = every
+        self._certificate: Certificate = certificate(settings.dns_names)
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._certificate.load(self._context)
+        self.app = Starlette(
+            routes=[Route("/inject", self.inject, methods=["POST"]), Route("/health", self.health)],
+            lifespan=self._lifespan,
+        )
+
+    def run(self) -> None:
+        """Serve until a signal."""
+        config = uvicorn.Config(
+            self.app,
+            host=self.settings.host,
+            port=self.settings.port,
+            ssl_context_factory=lambda config, default: self._context,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=3,
+        )
+        uvicorn.Server(config).run()
+
+    async def inject(self, request: Request) -> Response:
+        """Answer one AdmissionReview."""
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BODY:
+                raise HTTPException(413, f"an AdmissionReview of more than {MOST_BODY} bytes")
+        try:
+            return JSONResponse(answer(orjson.loads(body), self.settings.collector))
+        except (Invalid, ValueError) as error:
+            raise HTTPException(400, str(error)[:300]) from error
+
+    async def health(self, request: Request) -> Response:
+        """Say whether the API server can call us."""
+        return JSONResponse({"status": "ok" if self.trusted else "waiting"}, 200 if self.trusted else 503)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        watch = asyncio.create_task(self._watch(), name="mystic-trust")
+        try:
+            yield
+        finally:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    async def _watch(self) -> None:
+        while True:
+            if datetime.now(UTC) > self._certificate.until - EARLY:
+                self._certificate = certificate(self.settings.dns_names)
+                self._certificate.load(self._context)
+            self.trusted = await asyncio.to_thread(self._registration.trust, self._certificate.pem)
+            await asyncio.sleep(self._every if self.trusted else min(self._every, 1.0))
