@@ -148,7 +148,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     registry = Registry(
         settings.data_dir / "hijacks.db",
         policy=Policy(settings.default_expiry, settings.allowed_strategies),
-        held_off="" if settings.enabled else "MYSTIC_ENABLED=false",
+        held_off="MYSTIC_OFF" if settings.off else "",
     )
     entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
     fleet = Fleet()

@@ -51,7 +51,7 @@ class Settings:
         servers_max_sessions: sessions of one stdio server at a time; each is a process.
         servers_secrets: the folder that holds their secrets as files.
         servers_images: server type → image it runs in, where that is not the usual one.
-        enabled: False keeps every process switched off for as long as this collector runs.
+        off: keeps every process switched off for as long as this collector runs.
     """
 
     host: str = "127.0.0.1"
@@ -77,7 +77,7 @@ class Settings:
     servers_max_sessions: int = 8
     servers_secrets: Path | None = None
     servers_images: Mapping[str, str] = field(default_factory=dict)
-    enabled: bool = True
+    off: bool = False
     head_timeout: float = 10.0
     body_timeout: float = 15.0
     max_waiting: int = 4_000
@@ -110,7 +110,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
         default_expiry=_expiry(env, "MYSTIC_DEFAULT_EXPIRY", "7d"),
         allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),
-        enabled=_switch(env, "MYSTIC_ENABLED"),
+        off=read_truth(env, "MYSTIC_OFF"),
         chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
         **_servers(env),
     )
@@ -210,13 +210,6 @@ def _strategies(env: Mapping[str, str], name: str) -> frozenset[str] | None:
         if one not in STRATEGIES:
             raise Invalid(name, one, f"name strategies, comma-separated; known are {', '.join(sorted(STRATEGIES))}")
     return frozenset(given)
-
-
-def _switch(env: Mapping[str, str], name: str) -> bool:
-    text = env.get(name, "true").strip().lower()
-    if text in ("true", "1", "yes", "on", "false", "0", "no", "off"):
-        return text in ("true", "1", "yes", "on")
-    raise Invalid(name, text, "give true or false")
 
 
 def _level(env: Mapping[str, str]) -> str:

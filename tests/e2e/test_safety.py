@@ -104,13 +104,13 @@ def test_a_service_can_be_switched_off_alone(shop: Lab) -> None:
 
 def test_a_collector_with_the_variable_holds_everything_off(shop: Lab) -> None:
     shop.stop_collector()
-    shop.start_collector(MYSTIC_ENABLED="false")
+    shop.start_collector(MYSTIC_OFF="true")
     port = shop.serve(workers=1, PYTHONPATH=str(BOOTSTRAP))
     until(lambda: shop.processes() or released(port), "the agent")
     until(lambda: released(port), "the release")
     refused = shop.mystic("on")
     assert refused.returncode == 2
-    assert "MYSTIC_ENABLED=false" in refused.stderr
+    assert "MYSTIC_OFF" in refused.stderr
     shop.stop_collector()
     shop.start_collector()
     until(lambda: hooked(port), "the return")
