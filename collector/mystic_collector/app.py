@@ -37,6 +37,7 @@ from mystic_collector.api import (
     logs,
     metrics,
     shared,
+    state,
     status,
     traces,
 )
@@ -115,6 +116,8 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
             Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),
             Route("/api/logs", logs.logs, methods=["POST"]),
+            Route("/api/state/snapshots", state.snapshots, methods=["POST"]),
+            Route("/api/state/timeline", state.timeline),
             Route("/api/traces", traces.traces),
             Route("/api/traces/{id}", traces.one_trace),
             Route("/openapi.json", openapi.endpoint),

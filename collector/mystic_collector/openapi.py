@@ -15,8 +15,8 @@ from mystic_collector.analysis.hotspots import SORTS
 from mystic_collector.operations.cacheability import CACHEABILITY
 from mystic_collector.operations.changes import CHANGES
 from mystic_collector.operations.operation import Operation
+from mystic_collector.operations.records import RECORDS
 from mystic_collector.reply import reply
-from mystic_collector.store.log_records import LEVELS
 from mystic_collector.version import VERSION
 
 _TEXT = {"type": "string"}
@@ -161,13 +161,6 @@ _SPAN_SUMMARY = {
 }  # fmt: skip
 
 
-_ORIGIN = {
-    "id": _WHOLE, "time": _NUMBER, "time_ns": _WHOLE, "function": _TEXT, "service": _TEXT, "instance": _TEXT,
-    "trace_id": {"type": ["string", "null"]}, "span_id": {"type": ["string", "null"]},
-    "captured": {"const": True, "description": "foreign text, captured in an application"},
-}  # fmt: skip
-_SINCE = {"type": ["string", "number"], "description": "how long ago at most: seconds, or a duration such as 15m"}
-_CURSOR = {"type": ["string", "null"], "description": "next of an earlier page"}
 
 
 _OTLP = ("application/x-protobuf", "application/json")
@@ -286,6 +279,7 @@ OPERATIONS = (
     Operation("get", "/api/hijacks", "All hijacks", _fields(version=_WHOLE, hijacks=_list(_HIJACK), count=_WHOLE)),
     *CHANGES,
     *CACHEABILITY,
+    *RECORDS,
     Operation(
         "post",
         "/api/hijacks",
@@ -306,31 +300,6 @@ OPERATIONS = (
     ),
     Operation("put", "/api/hijacks/{id}", "Replace a hijack", _HIJACK, {"dry_run": _TRUTH}, body=_HIJACK),
     Operation("delete", "/api/hijacks/{id}", "Remove a hijack", _fields(removed=_HIJACK, version=_WHOLE)),
-    Operation(
-        "post",
-        "/api/logs",
-        "Log records, newest first; with after those that arrived since, in that order",
-        _fields(
-            logs=_list(
-                _fields(**_ORIGIN, level=_TEXT, severity=_WHOLE, event=_TEXT, message=_TEXT, attributes=_OBJECT)
-            ),
-            count=_WHOLE,
-            next=_CURSOR,
-            newest={"type": "integer", "description": "for after, to follow"},
-        ),
-        body=_fields(
-            function=_TEXT,
-            service=_TEXT,
-            level={"type": "string", "enum": list(LEVELS), "description": "the lowest that is wanted"},
-            event=_TEXT,
-            trace_id=_TEXT,
-            text=_TEXT,
-            since=_SINCE,
-            limit=_WHOLE,
-            cursor=_CURSOR,
-            after=_WHOLE,
-        ),
-    ),
     Operation(
         "get",
         "/api/traces",

@@ -46,6 +46,9 @@ class Store(Protocol):
     def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
         """Return the newest traces with a matching span, each with all its spans by start."""
 
+    def failures(self, query: SpanQuery) -> list[StoredSpan]:
+        """Return matching spans that ended in an error, newest first, some more than ``query.limit``."""
+
     def trace(self, trace_id: bytes) -> list[StoredSpan]:
         """Return all spans of one trace by start; empty when it is unknown."""
 

@@ -256,6 +256,7 @@ class SpanQuery:
     Attributes:
         function: ``module:qualname`` or a span name, exact.
         min_duration_ns: of a matching span.
+        since_ns, until_ns: when a matching span began, Unix nanoseconds, both included.
         limit: how many traces, newest first.
     """
 
@@ -264,6 +265,8 @@ class SpanQuery:
     errors: bool = False
     min_duration_ns: int = 0
     limit: int = 50
+    since_ns: int = 0
+    until_ns: int = LARGEST
 
 
 @dataclass(frozen=True, slots=True)

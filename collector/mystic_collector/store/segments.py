@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 
 import orjson
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from mystic_collector.otlp.spans import function_of, is_error, row_of, spans_in
 from mystic_collector.store.names import Names
@@ -16,6 +18,9 @@ MOST_SPANS = 10_000
 
 _MOST_EXAMINED = 500_000
 """Spans looked through for one query at most; older ones are not found."""
+
+_AHEAD = 4
+"""Errors looked at for each one asked for."""
 
 _CANDIDATES = """
 select s.body, s.count from segments s
@@ -30,6 +35,9 @@ where s.id in (
   and (:service = '' or s.instance in (select id from instances where service = :service))
   and (not :errors or s.errors > 0) and s.longest >= :shortest
 order by s.id desc"""
+_FAILED = """
+select i.service, i.instance, s.body, s.count from segments s join instances i on i.id = s.instance
+where s.errors > 0 and (:service = '' or i.service = :service) order by s.id desc"""
 _OF_TRACE = """
 select i.service, i.instance, s.body
 from segment_traces t join segments s on s.id = t.segment join instances i on i.id = s.instance where t.trace_id = ?"""
@@ -76,21 +84,41 @@ def matching_traces(connection: sqlite3.Connection, query: SpanQuery) -> list[by
     return list(found)
 
 
+def failures(connection: sqlite3.Connection, query: SpanQuery) -> list[StoredSpan]:
+    """Return matching spans that ended in an error, newest first.
+
+    Requests come nearly in order of time, so that more than what is asked for is looked at before it is sorted.
+    """
+    found: dict[bytes, StoredSpan] = {}
+    examined = 0
+    query = replace(query, errors=True)
+    for service, instance, body, count in connection.execute(_FAILED, {"service": query.service}):
+        for span in spans_in(body):
+            if _meets(span, query):
+                found[span.span_id] = StoredSpan(service, instance, row_of(span))
+        examined += count
+        if len(found) >= _AHEAD * query.limit or examined > _MOST_EXAMINED:
+            break
+    return sorted(found.values(), key=lambda one: one.span.start_ns, reverse=True)
+
+
 def _matching(body: bytes, query: SpanQuery) -> Iterator[bytes]:
     """Yield trace ids of matching spans of one segment, newest first."""
-    found = []
-    dotted = query.function.replace(":", ".")
-    for span in spans_in(body):
-        duration = span.end_time_unix_nano - span.start_time_unix_nano
-        too_short = query.min_duration_ns and duration < query.min_duration_ns
-        if too_short or (query.errors and not is_error(span)):
-            continue
-        # The name decides quickly; the attribute tells a:b.c from a.b:c.
-        ours = span.name == dotted and function_of(span) in ("", query.function)
-        if ours or query.function in ("", span.name):
-            found.append((span.start_time_unix_nano, span.trace_id))
+    found = [(span.start_time_unix_nano, span.trace_id) for span in spans_in(body) if _meets(span, query)]
     for _, trace_id in sorted(found, reverse=True):
         yield trace_id
+
+
+def _meets(span: Span, query: SpanQuery) -> bool:
+    duration = span.end_time_unix_nano - span.start_time_unix_nano
+    too_short = query.min_duration_ns and duration < query.min_duration_ns
+    if too_short or (query.errors and not is_error(span)):
+        return False
+    if not query.since_ns <= span.start_time_unix_nano <= query.until_ns:
+        return False
+    # The name decides quickly; the attribute tells a:b.c from a.b:c.
+    ours = span.name == query.function.replace(":", ".") and function_of(span) in ("", query.function)
+    return ours or query.function in ("", span.name)
 
 
 def trace(connection: sqlite3.Connection, trace_id: bytes) -> list[StoredSpan]:

@@ -131,6 +131,11 @@ class SqliteStore:
         with self._reading() as connection:
             return [segments.trace(connection, one) for one in segments.matching_traces(connection, query)]
 
+    def failures(self, query: SpanQuery) -> list[StoredSpan]:
+        """Return matching spans that ended in an error."""
+        with self._reading() as connection:
+            return segments.failures(connection, query)
+
     def trace(self, trace_id: bytes) -> list[StoredSpan]:
         """Return one trace."""
         with self._reading() as connection:
