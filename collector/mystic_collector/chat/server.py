@@ -15,11 +15,24 @@ from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
 from mcp_types import ToolAnnotations
 
+from mystic_collector.chat.completion import add_completion
 from mystic_collector.chat.leniency import lenient
 from mystic_collector.chat.prompts import add_prompts
 from mystic_collector.chat.resources import add_resources
 from mystic_collector.chat.session import Chat
-from mystic_collector.chat.tools import dashboard, figures, functions, hijacks, impact, logs, status, traces, undo
+from mystic_collector.chat.tools import (
+    cacheability,
+    dashboard,
+    external,
+    figures,
+    functions,
+    hijacks,
+    impact,
+    logs,
+    status,
+    traces,
+    undo,
+)
 from mystic_collector.version import VERSION
 
 APP = "ui://mystic/dashboard"
@@ -63,8 +76,11 @@ TOOLS: tuple[Offered, ...] = (
     Offered(dashboard.create_performance_dashboard, "Draw a dashboard", _LOOKS, app=True),
     Offered(traces.search_traces, "Search traces", _LOOKS),
     Offered(logs.get_function_logs, "Read logs of calls", _LOOKS),
+    Offered(cacheability.find_cacheable_functions, "What is worth a cache?", _LOOKS),
+    Offered(external.find_external_calls, "What is called outside?", _LOOKS),
     Offered(hijacks.hijack_function, "Hijack a function", _CHANGES, True, hijacks.HIJACK_DESCRIPTION),
     Offered(hijacks.unhijack_function, "Take a hijack back", _CHANGES, True),
+    Offered(external.mock_external_calls, "Mock external calls", _CHANGES, True),
     Offered(hijacks.list_hijacked_functions, "List hijacks", _LOOKS),
     Offered(impact.get_hijack_impact, "What a hijack has changed", _LOOKS),
     Offered(undo.undo_change, "Undo a change", _UNDOES, True),
@@ -99,6 +115,7 @@ def build_server(
         server.add_tool(one.run, title=one.title, description=description, annotations=one.annotations, meta=meta)
     add_resources(server, chat)
     add_prompts(server)
+    add_completion(server, chat)
     return server
 
 

@@ -67,6 +67,32 @@ def test_show_me_the_slowest_functions_in_the_ocr_service(lab: Lab, dictionary: 
     assert "ocr_service.process_ocr" in text_of(shown)
 
 
+def test_mock_the_external_api_calls_in_development_environment(lab: Lab, dictionary: Dictionary) -> None:
+    development, production = serve(lab, dictionary), serve(lab, dictionary, "production")
+    for port in (development, production):
+        assert request(port, "GET", "/word?word=tree")[1]["source"] == "dictionary"
+    host = dictionary.url.removeprefix("http://").strip("/")
+
+    def callers() -> list[str]:
+        found = say(lab, "find_external_calls", service="OCR").structured_content["functions"]
+        return [one["target"] for one in found if host in one["peers"]]
+
+    until(lambda: callers() == ["ocr_service:check_word"], "what was called")
+    asked = call(f"http://127.0.0.1:{lab.port}", "mock_external_calls", stage="development")
+    assert asked.is_error
+    assert "ocr_service:check_word" in text_of(asked)
+    mocks = [{"function": "check_word", "value": {"exists": True, "source": "mock"}}]
+    made = say(lab, "mock_external_calls", stage="development", mocks=mocks)
+    assert [one["stages"].keys() for one in made.structured_content["hijacks"]] == [{"development"}]
+
+    before = dictionary.asked
+    for _ in range(3):
+        assert request(development, "GET", "/word?word=leaf")[1]["source"] == "mock"
+    assert dictionary.asked == before, "nothing is called in development"
+    assert request(production, "GET", "/word?word=leaf")[1]["source"] == "dictionary"
+    assert dictionary.asked == before + 1
+
+
 SECRETS = ("hunter2-canary", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ")
 
 

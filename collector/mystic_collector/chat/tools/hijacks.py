@@ -121,7 +121,7 @@ async def hijack_function(
         fields["expires_in"] = expires_in
     if dry_run:
         return await _tried(ctx, fields)
-    return await settled(ctx, await collector.post("/api/functions/hijack", fields, by=fields["owner"]))
+    return await _settled(ctx, await collector.post("/api/functions/hijack", fields, by=fields["owner"]))
 
 
 HIJACK_DESCRIPTION = (
@@ -152,13 +152,17 @@ async def _tried(ctx: Asked, fields: dict[str, Any]) -> CallToolResult:
         for one in process["matches"]
         if one["outcome"] == "refused"
     ]
-    shown = {key: found[key] for key in ("summary", "function_count", "attach", "refused")}
-    content = Hijacked(pending=False, trial={**shown, "functions": found["functions"][:50]})
+    told = {key: found[key] for key in ("summary", "function_count", "attach", "refused")}
+    content = Hijacked(pending=False, trial={**told, "functions": found["functions"][:50]})
     return answer([f"Nothing was changed. It would be: {found['summary']}", *refused[:50]], content)
 
 
-async def settled(ctx: Asked, added: dict[str, Any]) -> CallToolResult:
-    """Answer with a hijack once every process that can has answered, or the patience is over; tell progress."""
+async def settle(ctx: Asked, added: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Wait until every process that can has answered to a hijack, or the patience is over; tell progress.
+
+    Returns:
+        (the hijack as it is then, how many processes have not answered).
+    """
     collector = chat_of(ctx).collector
     progress = added["progress"]
     with anyio.move_on_after(PATIENCE):
@@ -168,9 +172,14 @@ async def settled(ctx: Asked, added: dict[str, Any]) -> CallToolResult:
             await anyio.sleep(_EVERY)
             added = await collector.get(f"/api/hijacks/{added['id']}")
             progress = added["progress"]
-    waiting = progress["processes"] - progress["answered"] - progress["unreachable"]
-    row = _row(added)
-    lines = [_shown(row)]
+    return added, progress["processes"] - progress["answered"] - progress["unreachable"]
+
+
+async def _settled(ctx: Asked, added: dict[str, Any]) -> CallToolResult:
+    """Answer with a hijack once it is in force everywhere, or how far it has come."""
+    added, waiting = await settle(ctx, added)
+    progress, row = added["progress"], row_of(added)
+    lines = [shown(row)]
     if waiting > 0:
         lines.append(f'{waiting} processes have not answered yet; ask list_hijacked_functions {{"query": "{row.id}"}}.')
     if not progress["processes"]:
@@ -180,7 +189,8 @@ async def settled(ctx: Asked, added: dict[str, Any]) -> CallToolResult:
     return answer(lines, Hijacked(hijack=row, pending=waiting > 0))
 
 
-def _row(found: dict[str, Any]) -> Row:
+def row_of(found: dict[str, Any]) -> Row:
+    """Return a hijack as the API shows it."""
     progress = found["progress"]
     return Row.model_validate(
         {
@@ -192,7 +202,8 @@ def _row(found: dict[str, Any]) -> Row:
     )
 
 
-def _shown(row: Row) -> str:
+def shown(row: Row) -> str:
+    """Return a hijack for people."""
     stages = "; ".join(f"{stage}: {shortened(specs, 400)}" for stage, specs in row.stages.items())
     failed = "".join(
         f"\n  {one['function']} in process {one['pid']} is {one['state']}: {line(one['reason'])}"
@@ -219,7 +230,7 @@ async def list_hijacked_functions(
     matching = [
         one for one in found["hijacks"] if wanted in f"{one['id']} {one['target']} {hijack_stages(one)}".lower()
     ]
-    rows, lines = fitting(map(_row, matching[first:]), _shown)
+    rows, lines = fitting(map(row_of, matching[first:]), shown)
     upto = following(first, len(rows), len(matching))
     head = f"{len(matching)} hijacks in force:" if matching else "No hijack is in force."
     content = Hijacks(version=found["version"], hijacks=rows, total=len(matching), cursor=upto)

@@ -27,7 +27,7 @@ class Undone(Answer):
     version: int = Field(description="the present version")
     dry_run: bool
     changes: list[dict[str, Any]] = Field(description="what differs, hijack by hijack")
-    left_out: list[Any] = Field(default=[], description="what could not be brought back, and why")
+    left_out: list[str] = Field(default=[], description="what could not be brought back, and why")
 
 
 async def _tried(ctx: Asked, version: int | None) -> dict[str, Any]:

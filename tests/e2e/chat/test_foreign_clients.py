@@ -1,0 +1,146 @@
+"""Clients that are not ours speak with the chat: the official Inspector, the conformance suite, the TypeScript SDK."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import BIN, PATIENCE, clean_environment
+
+from tests.collector.chat.conftest import report
+from tests.collector.conftest import Running, running
+
+FOREIGN = Path(__file__).parent / "foreign"
+SDK = "@modelcontextprotocol/sdk@1.32.2"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mystic-tests"
+
+
+def command(variable: str) -> list[str]:
+    """Return a foreign client's command, or skip."""
+    found = os.environ.get(variable, "").strip()
+    if not found:
+        pytest.skip(f"{variable} is not set: it names the command of a foreign MCP client")
+    return shlex.split(found)
+
+
+def run(*words: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, timeout=3 * PATIENCE, cwd=cwd, env=env
+    )
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Any:
+    with running(tmp_path) as found:
+        report(found, tmp_path)
+        yield found
+
+
+# -- the Inspector --------------------------------------------------------------------------------------------------
+
+HTTP, STDIO = "HTTP", "stdio"
+ERAS = {"legacy": (), "modern": ("--protocol-era", "modern")}
+
+
+def inspect(way: str, era: str, collector: Running, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    if way == HTTP:
+        target: tuple[object, ...] = (f"{collector.url}/mcp", "--transport", "http")
+    else:
+        target = (BIN / "mystic", "mcp", "-e", f"MYSTIC_PORT={collector.url.rpartition(':')[2]}")
+    return run(*command("MYSTIC_TEST_INSPECTOR"), "--cli", *target, *ERAS[era], *words, cwd=folder)
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("way", [HTTP, STDIO])
+def test_the_inspector_lists_every_tool_without_complaint_and_calls_one(
+    shop: Running, tmp_path: Path, way: str, era: str
+) -> None:
+    listed = inspect(way, era, shop, tmp_path, "--method", "tools/list", "--strict")
+    assert listed.returncode == 0, listed.stderr
+    assert len(json.loads(listed.stdout)["tools"]) <= 20
+    assert "0 errors" in listed.stderr or "error" not in listed.stderr, listed.stderr
+    words = ("--method", "tools/call", "--tool-name", "inspect_function", "--tool-arg", "function=price")
+    called = inspect(way, era, shop, tmp_path, *words)
+    assert called.returncode == 0, called.stderr
+    assert json.loads(called.stdout)["structuredContent"]["function"] == "shop:price"
+
+
+def test_the_inspector_reads_resources_and_prompts_and_finds_the_app(shop: Running, tmp_path: Path) -> None:
+    read = inspect(HTTP, "modern", shop, tmp_path, "--method", "resources/read", "--uri", "mystic://source/price")
+    assert "return quantity * 3" in json.loads(read.stdout)["contents"][0]["text"]
+    prompts = inspect(HTTP, "modern", shop, tmp_path, "--method", "prompts/list")
+    assert "find_what_to_optimise" in prompts.stdout
+    words = ("--method", "tools/call", "--tool-name", "create_performance_dashboard", "--app-info")
+    app = json.loads(inspect(HTTP, "legacy", shop, tmp_path, *words).stdout)
+    assert (app["hasApp"], app["resourceUri"]) == (True, "ui://mystic/dashboard")
+
+
+# -- the conformance suite ------------------------------------------------------------------------------------------
+
+
+def test_the_conformance_suite_finds_only_the_failures_that_have_a_reason(shop: Running, tmp_path: Path) -> None:
+    words = ("server", "--url", f"{shop.url}/mcp", "--suite", "all", "--output-dir", tmp_path / "results")
+    done = run(
+        *command("MYSTIC_TEST_CONFORMANCE"),
+        *words,
+        "--expected-failures",
+        FOREIGN / "expected-failures.yml",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    passed = set(re.findall(r"✓ ([\w-]+):", done.stdout))
+    applicable = {"server-initialize", "ping", "tools-list", "resources-list", "prompts-list", "completion-complete"}
+    assert passed >= applicable | {"server-sse-multiple-streams", "dns-rebinding-protection", "tools-call-error"}
+
+
+def test_every_expected_failure_has_its_reason() -> None:
+    lines = (FOREIGN / "expected-failures.yml").read_text().splitlines()
+    listed = [line for line in lines if line.startswith("  - ")]
+    assert listed
+    assert all(re.fullmatch(r"  - [a-z0-9-]+ # .{20,}", line) for line in listed)
+
+
+# -- the TypeScript SDK ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sdk() -> Path:
+    """The folder that has the SDK, installed once on this machine."""
+    node = command("MYSTIC_TEST_NODE")
+    folder = CACHE / SDK.replace("/", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            installed = run(*node, "npm", "install", "--no-audit", "--no-fund", "--prefix", folder, SDK, cwd=folder)
+            assert installed.returncode == 0, installed.stderr
+            (folder / "done").touch()
+    return folder
+
+
+@pytest.mark.parametrize("way", [HTTP, STDIO])
+def test_the_typescript_client_converses_and_is_asked_before_production_changes(
+    shop: Running, tmp_path: Path, sdk: Path, way: str
+) -> None:
+    report(shop, tmp_path, stage="production")
+    (sdk / "conversation.mjs").write_text((FOREIGN / "conversation.mjs").read_text())
+    where = (f"{shop.url}/mcp",) if way == HTTP else (BIN / "mystic", "mcp")
+    env = clean_environment(MYSTIC_PORT=shop.url.rpartition(":")[2])
+    done = run(*command("MYSTIC_TEST_NODE"), "node", sdk / "conversation.mjs", *where, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert {"hijack_function", "discover_functions"} <= set(told["tools"])
+    assert "shop:price" in told["functions"]
+    assert told["made"]["error"] is False, told["made"]["text"]
+    assert told["made"]["owner"] == "typescript-tester"
+    assert len(told["asked"]) == 1
+    assert "production" in told["asked"][0]
+    assert told["pictures"] == ["PNG"]
+    assert (told["audit"], told["completed"], told["prompt"]) == ("application/json", ["shop:price"], 1)
