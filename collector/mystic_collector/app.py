@@ -120,6 +120,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/state/timeline", state.timeline),
             Route("/api/traces", traces.traces),
             Route("/api/traces/{id}", traces.one_trace),
+            Route("/api/analysis/flame", traces.flame_graph),
             Route("/openapi.json", openapi.endpoint),
             Route(CHAT_PATH, chat),
         ],
@@ -131,7 +132,6 @@ def build_app(settings: Settings) -> Starlette:
             StoreError: unavailable,
             Exception: crashed,
         },
-            Route("/api/analysis/flame", traces.flame_graph),
         lifespan=_lifespan(parts, chat, release),
     )
     app.state.parts = parts
