@@ -17,6 +17,8 @@ from mystic_agent.contract.wire import (
     HEALTH_PATH,
     LOGS_PATH,
     METRICS_PATH,
+    RECORDINGS_KEEP_PATH,
+    RECORDINGS_LOAD_PATH,
     REPORT_PATH,
     STREAM_PATH,
     TRACES_PATH,
@@ -24,18 +26,21 @@ from mystic_agent.contract.wire import (
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from mystic_collector import openapi
 from mystic_collector.api import (
     cache,
     cacheability,
     discovery,
+    external,
     functions,
     hijacks,
     impact,
     logs,
     metrics,
+    recordings,
+    servers,
     shared,
     state,
     status,
@@ -56,8 +61,11 @@ from mystic_collector.ingest.endpoint import Ingest
 from mystic_collector.ingest.intake import Intake
 from mystic_collector.ingest.writer import Writer
 from mystic_collector.parts import Parts
+from mystic_collector.recordings.recordings import Recordings
 from mystic_collector.reply import crashed, http_error, invalid, unavailable
 from mystic_collector.security import Gate
+from mystic_collector.servers.errors import ServersError
+from mystic_collector.servers.managed import Managed
 from mystic_collector.settings import Settings
 from mystic_collector.store.protocol import StoreError
 from mystic_collector.store.sqlite import SqliteStore
@@ -101,6 +109,8 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/hijacks/stale", stale),
             Route("/api/hijacks/{id}/impact", impact.one_impact),
             Route("/api/analysis/impact", impact.impacts),
+            Route("/api/analysis/external", external.externals),
+            Route("/api/analysis/external/mock", external.mock, methods=["POST"]),
             Route("/api/analysis/cacheability", cacheability.candidates),
             Route("/api/analysis/cacheability/{function:path}", cacheability.one_candidate),
             Route("/api/hijacks/{id:hijack}", hijacks.one),
@@ -112,6 +122,11 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/audit", audit),
             Route(CACHE_FIND_PATH, shared.find, methods=["POST"]),
             Route(CACHE_KEEP_PATH, shared.keep, methods=["POST"]),
+            Route(RECORDINGS_KEEP_PATH, recordings.keep, methods=["POST"]),
+            Route(RECORDINGS_LOAD_PATH, recordings.load, methods=["POST"]),
+            Route("/api/recordings", recordings.recordings),
+            Route("/api/recordings/{name}", recordings.one_recording),
+            Route("/api/recordings/{name}", recordings.delete_recording, methods=["DELETE"]),
             Route("/api/cache/{function}/{key:path}", cache.one_entry),
             Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
             Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),
@@ -121,6 +136,29 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/traces", traces.traces),
             Route("/api/traces/{id}", traces.one_trace),
             Route("/api/analysis/flame", traces.flame_graph),
+            Route("/api/mcp/start", servers.start, methods=["POST"]),
+            Route("/api/mcp/stop", servers.stop, methods=["POST"]),
+            Route("/api/mcp/restart", servers.restart, methods=["POST"]),
+            Route("/api/mcp/status", servers.status),
+            Route("/api/mcp/logs", servers.logs),
+            Route("/api/mcp/logs", servers.clear_logs, methods=["DELETE"]),
+            Route("/api/mcp/logs/stream", servers.follow_logs),
+            Route("/api/mcp/config", servers.config),
+            Route("/api/mcp/health", servers.health),
+            Route("/api/mcp/registry", servers.templates),
+            Route("/api/mcp/servers", servers.listed),
+            Route("/api/mcp/servers", servers.start, methods=["POST"]),
+            Route("/api/mcp/servers/{name}", servers.one),
+            Route("/api/mcp/servers/{name}", servers.stop, methods=["DELETE"]),
+            Route("/api/mcp/servers/{name}/restart", servers.restart, methods=["POST"]),
+            Route("/api/mcp/servers/{name}/logs", servers.logs),
+            Route("/api/mcp/servers/{name}/logs", servers.clear_logs, methods=["DELETE"]),
+            Route("/api/mcp/servers/{name}/logs/stream", servers.follow_logs),
+            Route("/api/mcp/servers/{name}/tools", servers.tools),
+            Route("/api/mcp/servers/{name}/execute", servers.execute, methods=["POST"]),
+            Route("/servers/{name}/mcp", servers.Clients()),
+            WebSocketRoute("/api/mcp/logs/stream", servers.socket_logs),
+            WebSocketRoute("/api/mcp/servers/{name}/logs/stream", servers.socket_logs),
             Route("/openapi.json", openapi.endpoint),
             Route(CHAT_PATH, chat),
         ],
@@ -130,6 +168,7 @@ def build_app(settings: Settings) -> Starlette:
             Conflict: conflict,
             HTTPException: http_error,
             StoreError: unavailable,
+            ServersError: servers.failed,
             Exception: crashed,
         },
         lifespan=_lifespan(parts, chat, release),
@@ -154,6 +193,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         held_off="MYSTIC_OFF" if settings.off else "",
     )
     entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
+    recorded = Recordings(settings.data_dir / "recordings.db")
     fleet = Fleet()
     parts = Parts(
         settings=settings,
@@ -164,12 +204,15 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         streams=Streams(registry, fleet),
         catalog=Catalog(settings.project_root),
         cache=entries,
+        recordings=recorded,
+        managed=Managed(settings),
     )
 
     def release() -> None:
         store.close()
         registry.close()
         entries.close()
+        recorded.close()
         lock.close()
 
     return parts, release
@@ -200,10 +243,12 @@ def _lifespan(
             undo.callback(release)
             parts.writer.start()
             undo.callback(parts.streams.open())
+            parts.managed.wake()
             try:
                 yield
             finally:
                 await chat.stop()
+                await parts.managed.close()
                 await asyncio.to_thread(parts.writer.stop)
 
     return lifespan

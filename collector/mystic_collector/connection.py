@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
@@ -29,6 +30,7 @@ class Connection(H11Protocol):
     waiting: dict[Connection, None]
 
     _deadline: asyncio.TimerHandle | None = None
+    _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for a first request."""
@@ -39,10 +41,18 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; a first byte must be followed by a whole request in time."""
         super().data_received(data)
+        if self._upgraded:
+            return  # another protocol has it
         if self._busy:
             self._leave()
         else:
             self._expect()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection to the WebSocket protocol, which has its own patience."""
+        self._upgraded = True
+        self._leave()
+        super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
         """Wait for the next request; uvicorn's own timer runs until its first byte."""

@@ -16,6 +16,7 @@ from mystic_collector.operations.cacheability import CACHEABILITY
 from mystic_collector.operations.changes import CHANGES
 from mystic_collector.operations.operation import Operation
 from mystic_collector.operations.records import RECORDS
+from mystic_collector.operations.servers import SERVERS
 from mystic_collector.reply import reply
 from mystic_collector.version import VERSION
 
@@ -68,6 +69,10 @@ _HIJACKED = _fields(
     expires_at={"type": ["number", "null"]},
     states={"type": "object", "additionalProperties": _WHOLE},
 )
+_RECORDING = _fields(
+    name=_TEXT, functions=_list(_TEXT), count=_WHOLE, raised=_WHOLE, bytes=_WHOLE, first=_NUMBER, last=_NUMBER
+)
+_OUTCOME = _fields(function=_TEXT, key=_TEXT, call=_TEXT, at=_NUMBER, returned={}, raised=_TEXT, message=_TEXT)
 _ONE_STRATEGY = {
     "type": "object",
     "required": ["function", "strategy"],
@@ -98,6 +103,25 @@ _FIGURES = _fields(
     last_called={"type": ["number", "null"]},
     processes=_WHOLE,
     decisions=_list(_fields(strategy=_TEXT, decision=_TEXT, reason=_TEXT, count=_WHOLE)),
+)
+_OUT = {
+    **dict.fromkeys(("operations", "connections", "errors", "sent", "received"), _WHOLE),
+    "waited": _NUMBER,
+    "last_called": _NUMBER,
+}
+_EXTERNAL = _fields(
+    function=_TEXT,
+    service=_TEXT,
+    target={"type": "string", "description": "what to hijack to keep it from calling out"},
+    stages=_list(_TEXT),
+    peers=_list(_TEXT),
+    protocols=_list(_TEXT),
+    via=_list(_TEXT),
+    call_count=_WHOLE,
+    share={"type": ["number", "null"], "description": "of the function's time that it waited"},
+    mostly_external=_TRUTH,
+    calls_out=_list(_fields(peer=_TEXT, protocol=_TEXT, via=_TEXT, stage=_TEXT, processes=_WHOLE, **_OUT)),
+    **_OUT,
 )
 _SIDE = _fields(
     call_count=_WHOLE,
@@ -161,8 +185,6 @@ _SPAN_SUMMARY = {
 }  # fmt: skip
 
 
-
-
 _OTLP = ("application/x-protobuf", "application/json")
 _FRAMES = ("application/octet-stream",)
 _PAGE = {"limit": _WHOLE, "offset": _WHOLE}
@@ -189,6 +211,20 @@ OPERATIONS = (
         result_media="application/octet-stream",
     ),
     Operation("post", "/agent/v1/cache/keep", "Keep such entries", _TEXT, body=_TEXT, media=_FRAMES, status=204),
+    Operation(
+        "post",
+        "/agent/v1/recordings/keep",
+        "Keep outcomes of calls",
+        _fields(taken=_WHOLE, refused=_WHOLE),
+        body=_fields(entries=_list(_OBJECT)),
+    ),
+    Operation(
+        "post",
+        "/agent/v1/recordings/load",
+        "A page of what is recorded of one function",
+        _fields(entries=_list(_OBJECT), next={"type": ["integer", "null"]}),
+        body=_fields(recording=_TEXT, function=_TEXT, after=_WHOLE),
+    ),
     Operation("post", "/agent/v1/report", "What an agent has attached", _fields(version=_WHOLE), body=_OBJECT),
     Operation("get", "/api/status", "Processes, drops, overhead, sizes", _OBJECT),
     Operation(
@@ -298,6 +334,33 @@ OPERATIONS = (
         _fields(impacts=_list(_IMPACT), count=_WHOLE),
         {"function": _TEXT, "service": _TEXT, "limit": _WHOLE},
     ),
+    Operation(
+        "get",
+        "/api/analysis/external",
+        "Functions that call out of their process, the longest waiting first; waited in seconds",
+        _fields(functions=_list(_EXTERNAL), count=_WHOLE),
+        {"q": _TEXT, "service": _TEXT, "stage": _TEXT, "since": _WHOLE},
+    ),
+    Operation(
+        "post",
+        "/api/analysis/external/mock",
+        "Answer in place of the function that calls out, in one stage",
+        _HIJACK,
+        body=_fields(
+            function=_TEXT,
+            peer=_TEXT,
+            stage={"type": "string", "default": "development"},
+            service=_TEXT,
+            value={},
+            yields=_list({}),
+            exception=_TEXT,
+            message=_TEXT,
+            owner=_TEXT,
+            reason=_TEXT,
+            expires_in={"type": ["string", "number"]},
+        ),
+        status=201,
+    ),
     Operation("put", "/api/hijacks/{id}", "Replace a hijack", _HIJACK, {"dry_run": _TRUTH}, body=_HIJACK),
     Operation("delete", "/api/hijacks/{id}", "Remove a hijack", _fields(removed=_HIJACK, version=_WHOLE)),
     Operation(
@@ -307,6 +370,20 @@ OPERATIONS = (
         _fields(traces=_list(_fields(**_SPAN_SUMMARY)), count=_WHOLE),
         {"function": _TEXT, "service": _TEXT, "errors": _TRUTH, "min_duration": _NUMBER, "limit": _WHOLE},
     ),
+    Operation(
+        "get",
+        "/api/recordings",
+        "What was recorded, by name",
+        _fields(recordings=_list(_RECORDING), count=_WHOLE),
+    ),
+    Operation(
+        "get",
+        "/api/recordings/{name}",
+        "A page of the outcomes of one recording",
+        _fields(name=_TEXT, captured=_TRUTH, outcomes=_list(_OUTCOME), count=_WHOLE, next={"type": ["integer", "null"]}),
+        {"function": _TEXT, "limit": _WHOLE, "after": _WHOLE},
+    ),
+    Operation("delete", "/api/recordings/{name}", "Forget one recording", _fields(name=_TEXT, removed=_WHOLE)),
     Operation(
         "get",
         "/api/cache/{function}/{key}",
@@ -327,6 +404,14 @@ OPERATIONS = (
         _fields(function=_TEXT, key=_TEXT, removed=_TRUTH),
     ),
     Operation("get", "/api/traces/{id}", "One trace", _fields(**_SPAN_SUMMARY, spans=_list(_OBJECT))),
+    Operation(
+        "get",
+        "/api/analysis/flame",
+        "Where the time of the newest sampled traces goes: one tree of callers, seconds as the mean of a trace",
+        _fields(name=_TEXT, total=_NUMBER, self=_NUMBER, count=_WHOLE, children=_list(_OBJECT), traces=_WHOLE),
+        {"function": _TEXT, "service": _TEXT, "limit": _WHOLE},
+    ),
+    *SERVERS,
     Operation("get", "/openapi.json", "This description", _OBJECT),
 )
 _INVALID = _fields(error=_fields(field=_TEXT, value=_TEXT, remedy=_TEXT))
@@ -338,13 +423,6 @@ async def endpoint(request: Request) -> Response:
     return reply(describe())
 
 
-    Operation(
-        "get",
-        "/api/analysis/flame",
-        "Where the time of the newest sampled traces goes: one tree of callers, seconds as the mean of a trace",
-        _fields(name=_TEXT, total=_NUMBER, self=_NUMBER, count=_WHOLE, children=_list(_OBJECT), traces=_WHOLE),
-        {"function": _TEXT, "service": _TEXT, "limit": _WHOLE},
-    ),
 @cache
 def describe() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document."""

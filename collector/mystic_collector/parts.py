@@ -14,6 +14,8 @@ from mystic_collector.hijacks.fleet import Fleet
 from mystic_collector.hijacks.registry import Registry
 from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.writer import Writer
+from mystic_collector.servers.managed import Managed
+from mystic_collector.recordings.recordings import Recordings
 from mystic_collector.settings import Settings
 from mystic_collector.store.protocol import Store
 
@@ -35,6 +37,8 @@ class Parts:
     streams: Streams
     catalog: Catalog
     cache: Entries
+    recordings: Recordings
+    managed: Managed
     clock: Callable[[], float] = time.time
     started: float = field(default_factory=time.time)
 

@@ -20,6 +20,9 @@ from mystic_collector.settings import Settings
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,64})\]|([a-z0-9._-]{1,253}))(?::\d{1,5})?")
 
+_PAGES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+"""Scheme of a request → scheme of the page that may send it."""
+
 
 class Gate:
     """ASGI middleware that answers 421, 403 or 401 itself and passes the rest on.
@@ -37,13 +40,17 @@ class Gate:
         self._key = settings.api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         here = (scope.get("server") or ("", 0))[0]
-        refused = self.judge(scope["path"], scope.get("scheme", "http"), Headers(scope=scope), here)
+        scheme = _PAGES.get(scope.get("scheme", "http"), "http")
+        refused = self.judge(scope["path"], scheme, Headers(scope=scope), here)
         if refused is None:
             await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: answered with 403
             return
         status, message, remedy = refused
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}

@@ -53,7 +53,9 @@ class CollectorServer(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=64 * 1024,
+            ws_max_queue=16,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=16 * 1024,
@@ -93,6 +95,7 @@ class CollectorServer(uvicorn.Server):
         """End the streams first: they would otherwise be waited for."""
         self.parts.streams.close()
         self.app.state.chat.close()
+        await self.parts.managed.leave()
         await super().shutdown(sockets=sockets)
 
 

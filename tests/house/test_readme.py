@@ -20,7 +20,7 @@ from mystic_collector.openapi import describe
 
 from tests.house.console import PATIENCE, Console, listens, steps
 
-VARIABLE = re.compile(r"\b(MYSTIC_[A-Z_]+|PROJECT_ROOT|LOG_LEVEL)\b")
+VARIABLE = re.compile(r"\b(MYSTIC_[A-Z_]+|MCP_SIDECAR_URL|PROJECT_ROOT|LOG_LEVEL)\b")
 # Stands in for curl where there is none.
 CURL = """#!{python}
 import sys, urllib.request

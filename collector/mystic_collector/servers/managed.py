@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.launch import RUNNER_IMAGES
 from mystic_collector.servers.protocol import Servers
 from mystic_collector.servers.secrets import from_folder
+from mystic_collector.servers.server import LogLine
 from mystic_collector.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ class Managed:
         self._clock = clock
         self._cleared: dict[str, float] = {}
         self._waking: asyncio.Task[None] | None = None
+        self._warming = asyncio.Lock()
+        self._ending = asyncio.Event()
+
+    async def warm(self) -> Managed:
+        """Import what is needed on a thread: it costs most of a second, once."""
+        async with self._warming:
+            if "gateway" not in self.__dict__:
+                await asyncio.to_thread(lambda: (self.servers, self.gateway, self.calls))
+        return self
 
     @cached_property
     def servers(self) -> Servers:
@@ -97,7 +107,7 @@ class Managed:
 
     async def _find(self) -> None:
         try:
-            found = await self.servers.listed()
+            found = await (await self.warm()).servers.listed()
         except ServersError as error:
             _log.warning("the servers of before cannot be found now: %s", error)
         else:
@@ -112,11 +122,40 @@ class Managed:
         """Return from when on a server's log counts."""
         return max(since, self._cleared.get(name, 0.0))
 
+    async def follow(self, name: str, tail: int, since: float) -> AsyncIterator[LogLine]:
+        """Yield a server's lines until it ends, or this collector does."""
+        source = self.servers.follow(name, tail, self.since(name, since))
+        over = asyncio.create_task(self._ending.wait())
+        try:
+            while True:
+                line = asyncio.ensure_future(anext(source, None))
+                try:
+                    await asyncio.wait((line, over), return_when=asyncio.FIRST_COMPLETED)
+                    found = line.result() if line.done() else None
+                finally:
+                    if not line.done():
+                        line.cancel()
+                        await asyncio.wait((line,))
+                if found is None:
+                    return
+                yield found
+        finally:
+            over.cancel()
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+
+    async def leave(self) -> None:
+        """End sessions and streams, so that a server that is shutting down need not wait for them."""
+        self._ending.set()
+        for part in ("calls", "gateway"):
+            if part in self.__dict__:
+                await self.__dict__[part].close()
+
     async def close(self) -> None:
         """End sessions and let go of the engines; servers go on."""
         if self._waking is not None:
             self._waking.cancel()
             await asyncio.wait([self._waking])
-        for part in ("calls", "gateway", "servers"):
-            if part in self.__dict__:
-                await self.__dict__[part].close()
+        await self.leave()
+        if "servers" in self.__dict__:
+            await self.servers.close()
