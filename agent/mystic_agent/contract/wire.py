@@ -16,6 +16,8 @@ STREAM_PATH = "/agent/v1/hijacks"
 REPORT_PATH = "/agent/v1/report"
 CACHE_FIND_PATH = "/agent/v1/cache/find"
 CACHE_KEEP_PATH = "/agent/v1/cache/keep"
+RECORDINGS_KEEP_PATH = "/agent/v1/recordings/keep"
+RECORDINGS_LOAD_PATH = "/agent/v1/recordings/load"
 HEALTH_PATH = "/health"
 
 # Request headers.
@@ -36,7 +38,7 @@ CALLS = "mystic.function.calls"  # Sum, unit {call}: calls counted without being
 OVERHEAD = "mystic.agent.overhead"  # Gauge, share of one core spent in the agent
 FUNCTIONS = "mystic.agent.functions"  # Gauge, functions attached
 
-# What functions do outside of their process, cumulative sums in the order of EXTERNAL; attributes FUNCTION and EXTERNAL_*.
+# What functions do outside of their process: cumulative sums; attributes FUNCTION and EXTERNAL_*.
 EXTERNAL = (
     "mystic.external.operations",  # {operation}: requests, programs started
     "mystic.external.connections",  # {connection}: opened
@@ -56,10 +58,6 @@ STRATEGY = "mystic.strategy"
 DECISION = "mystic.decision"
 REASON = "mystic.reason"
 KIND = "mystic.kind"
-
-ARGUMENTS = "mystic.arguments"
-OUTCOME = "mystic.outcome"
-SECONDS = "mystic.seconds"
 
 ARGUMENTS = "mystic.arguments"
 OUTCOME = "mystic.outcome"

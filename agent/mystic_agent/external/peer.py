@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -54,10 +55,9 @@ def program(args: Any, shell: bool) -> str:
         first = args[0] if args else ""
     if type(first) is bytes:
         first = first.decode("utf-8", "replace")
+    if type(first).__module__.startswith("pathlib"):  # never a foreign type's own __fspath__
+        first = os.fspath(first)
     if type(first) is not str:
-        path = type(first).__dict__.get("__fspath__")
-        if path is None or not type(first).__module__.startswith("pathlib"):
-            return "(unknown)"
-        first = path(first)
-    words = first.split() if shell or type(args) is str else [first]
-    return cut(clean((words[0] if words else "(unknown)").rpartition("/")[2]), LONGEST)
+        return "(unknown)"
+    words = first.split() if shell else [first]
+    return cut(clean(words[0].rpartition("/")[2]), LONGEST) if words and words[0] else "(unknown)"

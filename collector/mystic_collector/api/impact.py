@@ -45,7 +45,7 @@ async def impacts(request: Request) -> Response:
         grouped: dict[str, list[Mapping[str, Any]]] = {}
         for line in parts.registry.audit(MOST_LINES):
             grouped.setdefault(line["hijack"], []).append(line)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for identity, lines in grouped.items():
             if len(rows) < limit and _wordings(lines):
                 row = _impact(parts, identity, lines, LifeQuery(function, service, identity))

@@ -20,11 +20,12 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json
+from mystic_collector.otlp.external import Externals
 from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.store.records import ERRORS, LARGEST, UNTIMED, CountPoint, Fact, FunctionPoint, Incoming, Point
 
 _COUNTS = {wire.ERRORS: ERRORS, wire.CALLS: UNTIMED, wire.DECISIONS: None}
-_OURS = (wire.DURATION, *_COUNTS)
+_OURS = (wire.DURATION, *_COUNTS, *wire.EXTERNAL)
 _AGENT = "mystic.agent."
 _LONGEST_REASON = 100
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -44,6 +45,7 @@ class _Taken:
     counts: list[CountPoint] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
+    externals: Externals = field(default_factory=Externals)
     rejected: int = 0
     why: str = ""
 
@@ -89,6 +91,7 @@ def read_points(message: ExportMetricsServiceRequest) -> tuple[list[Incoming], i
             counts=taken.counts,
             facts=taken.facts,
             points=taken.points,
+            externals=taken.externals.points(),
         )
         if one.items:
             incoming.append(one)
@@ -111,6 +114,8 @@ def _read_metric(metric: Metric, taken: _Taken) -> None:
     elif metric.name in _COUNTS and shape == "sum":
         decision = _COUNTS[metric.name]
         taken.each(data.data_points, lambda point: taken.counts.append(_count(point, decision)))
+    elif metric.name in wire.EXTERNAL and shape == "sum":
+        taken.each(data.data_points, lambda point: _external(metric.name, point, taken.externals))
     elif metric.name.startswith(_AGENT) and shape in ("sum", "gauge"):
         taken.each(data.data_points, lambda point: taken.facts.append(_fact(metric.name, point)))
     else:
@@ -225,6 +230,14 @@ def _count(point: NumberDataPoint, decision: str | None) -> CountPoint:
     labels = (strategy[:_LONGEST_REASON], found[:_LONGEST_REASON], reason[:_LONGEST_REASON])
     times = (point.start_time_unix_nano, point.time_unix_nano)
     return CountPoint(_function(texts), *times, int(value), *labels)
+
+
+def _external(metric: str, point: NumberDataPoint, found: Externals) -> None:
+    value = _number(point)
+    if not 0 <= value <= LARGEST:
+        raise _UnsoundError(f"{metric} of {value!r} is impossible")
+    _bounded(point.time_unix_nano)
+    found.take(metric, _texts(point.attributes), point.time_unix_nano, int(value))
 
 
 def _fact(metric: str, point: NumberDataPoint) -> Fact:
