@@ -127,6 +127,7 @@ class Journal:
             self._conclude(entries, version)
 
         self._whole(write, "the hijack")
+        self.version = version
 
     def switch(self, entries: Sequence[Entry], version: int) -> None:
         """Write which services are switched off (``after``) and on (None), and the version it leads to.
@@ -143,6 +144,7 @@ class Journal:
             self._conclude(entries, version)
 
         self._whole(write, "the switch")
+        self.version = version
 
     def refuse(self, entry: Entry) -> None:
         """Write down an attempt that changed nothing.

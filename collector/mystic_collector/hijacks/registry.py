@@ -164,7 +164,7 @@ class Registry:
             check_size({**self._hijacks, hijack.id: hijack}.values())
             if dry_run:
                 return hijack
-            self._change("replace" if before else "add", [_step(before, hijack)], actor, now)
+            self._change("replace" if before else "add", [versions.step(before, hijack)], actor, now)
         self._tell()
         return hijack
 
@@ -187,7 +187,7 @@ class Registry:
             self._check_seen(identity, seen)
             self._permit(before, actor, now)
             renewed = replace(before, expires_at=end)
-            self._change("renew", [_step(before, renewed)], actor, now)
+            self._change("renew", [versions.step(before, renewed)], actor, now)
         self._tell()
         return renewed
 
@@ -201,7 +201,7 @@ class Registry:
         with self._lock:
             gone = self._hijacks[identity]
             self._check_seen(identity, seen)
-            self._change(action, [_step(gone, None)], actor, self._clock())
+            self._change(action, [versions.step(gone, None)], actor, self._clock())
         self._tell()
         return gone
 
@@ -296,7 +296,7 @@ class Registry:
     # -- inside ----------------------------------------------------------------------------------------
 
     def _bodies(self) -> Bodies:
-        return {key: one.to_json() for key, one in self._hijacks.items()}
+        return {key: versions.wire(one) for key, one in self._hijacks.items()}
 
     def _check_seen(self, identity: str, seen: int | None) -> None:
         """Refuse what was decided on an earlier state of the hijack."""
@@ -324,7 +324,7 @@ class Registry:
             try:
                 self.policy.check(one)
             except Forbidden as error:
-                self._change("forbid", [_step(one, None)], "policy", self._clock(), error.remedy)
+                self._change("forbid", [versions.step(one, None)], "policy", self._clock(), error.remedy)
 
     def _change(self, action: str, changes: list[Step], actor: str, now: float, note: str = "") -> None:
         """Write changes as one version; memory follows only when the file has it."""
@@ -346,8 +346,3 @@ class Registry:
             listeners = list(self._listeners)
         for changed in listeners:
             changed()
-
-
-def _step(before: Hijack | None, after: Hijack | None) -> Step:
-    identity = (after or before).id  # type: ignore[union-attr]
-    return Step(identity, before.to_json() if before else None, after.to_json() if after else None)

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+from mystic_agent.contract.hijack import Hijack
+
 Bodies = dict[str, dict[str, Any]]
 """Hijacks in their wire form, by id."""
 
@@ -21,13 +24,25 @@ class Step:
     after: dict[str, Any] | None
 
 
+def wire(hijack: Hijack) -> dict[str, Any]:
+    """Return a hijack as it is read back from the file, so that the two can be compared."""
+    read_back: dict[str, Any] = orjson.loads(orjson.dumps(hijack.to_json()))
+    return read_back
+
+
+def step(before: Hijack | None, after: Hijack | None) -> Step:
+    """Return the step from one to the other, which are the same hijack; one of the two may be None."""
+    identity = (after or before).id  # type: ignore[union-attr]
+    return Step(identity, wire(before) if before else None, wire(after) if after else None)
+
+
 def rewound(current: Mapping[str, dict[str, Any]], newer: Iterable[Step]) -> Bodies:
     """Return the set as it was before the steps in ``newer``, which come newest first."""
     state = dict(current)
-    for step in newer:
-        state.pop(step.hijack, None)
-        if step.before is not None:
-            state[step.hijack] = step.before
+    for one in newer:
+        state.pop(one.hijack, None)
+        if one.before is not None:
+            state[one.hijack] = one.before
     return state
 
 
