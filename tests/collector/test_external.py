@@ -20,7 +20,7 @@ SECOND = 10**9
 
 def row(function: str, via: str = "requests.api:get", peer: str = "api:443", waited: float = 1.0) -> ExternalRow:
     point = ExternalPoint(function, via, peer, "https", 5, 3, 1, 0, 10, 20, int(waited * SECOND))
-    return ExternalRow(more.get("service", "shop"), more.get("stage", "production"), 1, point)
+    return ExternalRow("shop", "production", 1, point)
 
 
 def send(collector: Running, ledger: Ledger, instance: str, stage: str = "production") -> None:
