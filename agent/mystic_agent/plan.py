@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mystic_agent.contract.deny import denied
 from mystic_agent.contract.hijack import Hijack
-from mystic_agent.contract.strategy import OBSERVING, StrategySpec
+from mystic_agent.contract.strategy import OBSERVING, StrategySpec, parse_strategy
 from mystic_agent.guard import FAULTS
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.span import place_now
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 
 def analysis(share: float) -> Plan:
     """Return the plan that notes a function's calls, at most at ``share`` of a core."""
-    return Plan((), (StrategySpec("analyze", {"share": share}),), ("",))
+    return Plan((), (parse_strategy({"analyze": {"share": share}}, "analyze"),), ("",))
 
 
 class Refused(Exception):

@@ -25,7 +25,7 @@ MOST_TOUCHES = 40
 
 _RULES = {
     "time": """
-        time.time time.time_ns time.localtime time.gmtime time.ctime time.asctime datetime.datetime.now
+        time.time time.time_ns time.localtime time.gmtime time.ctime time.asctime time.strftime datetime.datetime.now
         datetime.datetime.utcnow datetime.datetime.today datetime.date.today django.utils.timezone.now
         pandas.Timestamp.now
     """,

@@ -64,6 +64,7 @@ STRATEGIES: dict[str, dict[str, Option]] = {
     "observe": {},
     "analyze": {
         "share": Option(option.share, 0.01, "share of a core that looking at calls may cost, e.g. 1%"),
+        "accesses": Option(option.whole(1, 1500), 150, "calls told in a second at most; more make predictions surer"),
     },
     "log": {
         "args": Option(option.flag, True, "log the arguments, redacted"),

@@ -29,7 +29,7 @@ def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stag
         subject,
         "analyze",
         options,
-        lambda: Sampler(subject.digests(), options["share"], Selves() if method else None),
+        lambda: Sampler(subject.digests(), options["share"], options["accesses"], Selves() if method else None),
     )
     clock = sampler.clock
 

@@ -23,9 +23,6 @@ CALLS, TOTAL, SPENT, DEEP = range(4)
 LEAST = WHOLE >> 12
 """The smallest sample of keys; what would need a smaller one is left alone."""
 
-ACCESSES_PER_SECOND = 150
-"""Told on average; as many as MOST_ACCESSES at once. About 6 KB a second for a function."""
-
 LEAST_LEFT = 50
 MOST_REASONS = 20
 MOST_PARTS = 1000
@@ -52,6 +49,7 @@ class Sampler:
     Args:
         digest: see :func:`mystic_agent.cache.digest.digests`.
         share: of one core, that looking at calls may cost.
+        accesses: told in a second on average, and MOST_ACCESSES at once; one takes 39 bytes.
         selves: for a method, what stands for its first argument.
         clock: nanoseconds, monotonic.
         wall: Unix nanoseconds.
@@ -67,6 +65,7 @@ class Sampler:
         self,
         digest: Digest,
         share: float,
+        accesses: int,
         selves: Selves | None = None,
         clock: Callable[[], int] = perf_counter_ns,
         wall: Callable[[], int] = time_ns,
@@ -79,6 +78,7 @@ class Sampler:
         self._selves = selves
         self._digest = digest
         self._share = share
+        self._accesses = accesses
         self._wall = wall
         self._begin_anew()
 
@@ -170,12 +170,12 @@ class Sampler:
             reasons[reason] = reasons.get(reason, 0) + 1
 
     def _narrow(self) -> None:
-        """Sample fewer keys from now on, so that about half of what waits remains."""
+        """Sample fewer keys from now on, so that about three quarters of what waits remains."""
         with self._lock:
             if len(self._waiting) <= self._left:
                 return
             keys = sorted(one.key for one in tuple(self._waiting))
-            self.threshold = min(keys[len(keys) // 2], self.threshold // 2)
+            self.threshold = min(keys[len(keys) * 3 // 4], self.threshold * 3 // 4)
             if self.threshold < LEAST:
                 self._rest()
             for _ in range(len(self._waiting)):
@@ -226,7 +226,7 @@ class Sampler:
         begin, threshold = self._begin, self.threshold
         elapsed = (now - begin) / 1e9
         self._next_stretch(now)
-        left = self._left - len(seen) + int(ACCESSES_PER_SECOND * elapsed)
+        left = self._left - len(seen) + int(self._accesses * elapsed)
         self._left = min(max(left, LEAST_LEFT), MOST_ACCESSES)
         base = min((one.start for one in seen), default=float(begin))
         packed = [one._replace(start=(one.start - base) / 1e9) for one in seen if one.key < threshold][:MOST_ACCESSES]
