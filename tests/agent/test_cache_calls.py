@@ -104,6 +104,14 @@ SOURCE = """
         runs.append(a); await hold.wait()
         if a == "fail": raise ValueError(a)
         return a
+    loop = None
+    async def on_loop(a):
+        return a
+    def needs_loop(a):
+        runs.append(a)
+        if len(runs) > 1:
+            return a
+        return asyncio.run_coroutine_threadsafe(on_loop(a), loop).result(20)
     async def itself(a):
         runs.append(a)
         return await itself(a) if len(runs) < 3 else a
@@ -409,6 +417,21 @@ def test_when_the_leading_task_is_cancelled_one_other_takes_its_place(app):
     assert results == ["a"] * 100
     assert len(app.module.runs) == 2
     assert app.decisions("waiting_later") == {"miss": 2, "joined": 99}
+
+
+def test_a_thread_that_runs_a_loop_does_not_wait_for_one_that_may_need_the_loop(app):
+    app.cache("needs_loop")
+
+    async def ask():
+        app.module.loop = asyncio.get_running_loop()
+        leader = asyncio.create_task(asyncio.to_thread(app.module.needs_loop, "a"))
+        while not app.module.runs:
+            await asyncio.sleep(0)
+        here = app.module.needs_loop("a")
+        return here, await asyncio.wait_for(leader, PATIENCE)
+
+    assert asyncio.run(ask()) == ("a", "a")
+    assert app.decisions("needs_loop") == {"miss": 2}
 
 
 def test_a_cancelled_waiter_takes_nobody_with_it(app):

@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+from mystic_agent.cli.config import shown
 from mystic_agent.contract.target import Target
 from mystic_agent.settings import CONFIG_FILE, IGNORED, Settings, load
 
@@ -273,3 +274,15 @@ def test_a_file_that_cannot_be_used_is_named_and_its_defaults_stay(project, cont
 def test_a_file_that_may_not_be_decoded_is_named(project):
     configure(project, {}).write_bytes(b"\xff")
     assert "cannot be read" in load({}, str(project)).warnings[0]
+
+
+def test_the_key_of_the_shared_cache_is_read_long_enough_and_never_shown(project):
+    secret = "a secret of sixteen or more"
+    (project / "key").write_text(secret + "\n")
+    for environ in ({"MYSTIC_CACHE_KEY": secret}, {"MYSTIC_CACHE_KEY_FILE": str(project / "key")}):
+        settings = load(environ, str(project))
+        assert settings.cache_key == secret
+        assert secret not in repr(settings) + str(shown(settings))
+    short = load({"MYSTIC_CACHE_KEY": "tooshort"}, str(project))
+    assert (short.cache_key, "tooshort" in short.warnings[0]) == ("", False)
+    assert "16 characters" in short.warnings[0]

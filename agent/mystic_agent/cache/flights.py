@@ -7,6 +7,7 @@ the waiting caller holds, and without a cache nobody would have waited.
 from __future__ import annotations
 
 import _thread
+import sys
 import threading
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
@@ -63,8 +64,14 @@ class Flights:
         flight.ended.set()
 
     def wait(self, flight: Flight, seconds: float = WAIT_SECONDS) -> bool:
-        """Wait for another thread's flight; False for one's own, and when it takes too long."""
-        return flight.owner != _thread.get_ident() and flight.ended.wait(seconds)
+        """Wait for another thread's flight; False for one's own, and when it takes too long.
+
+        A thread that runs an event loop does not wait: the leader may be in need of that loop.
+        """
+        asyncio = sys.modules.get("asyncio")
+        if flight.owner == _thread.get_ident() or (asyncio is not None and asyncio._get_running_loop() is not None):
+            return False
+        return bool(flight.ended.wait(seconds))
 
     def board_loop(self, key: Hashable, loop: asyncio.AbstractEventLoop) -> tuple[Flight, bool]:
         """As :meth:`board`, among the tasks of ``loop``."""

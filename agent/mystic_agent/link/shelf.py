@@ -35,7 +35,7 @@ MOST_WAITING = 1000
 MOST_QUEUED_BYTES = 8 * 2**20
 MOST_REPLY_BYTES = 4 * 2**20
 MOST_LATE = 3
-LAST_SECONDS = 0.2
+LAST_SECONDS = 0.1
 _TTL = struct.Struct(">d")
 _BYTES: Headers = (("Content-Type", "application/octet-stream"),)
 
@@ -153,7 +153,7 @@ class CollectorShelf:
 
     def _ready(self) -> bool:
         """True when there is a thread to hand something to, which is started when first needed."""
-        if self._away or self._stopping:
+        if self._away or self._stopping or os.getpid() != self._pid:
             return False
         thread = self._thread
         if thread is None:
@@ -248,24 +248,25 @@ class CollectorShelf:
         return reply
 
     def _leave_alone(self) -> None:
-        """Let nobody wait until the collector answers again."""
+        """Let nobody wait until the collector answers again, and in time."""
         self._away = True
         self._settle_all()
-        while not self._stopping:
-            with self._condition:
-                self._condition.wait_for(lambda: self._stopping, self._backoff.next())
-            if self._stopping:
-                return
+        while self._rest():
             began = monotonic()
             try:
                 self._post(wire.CACHE_FIND_PATH, b"")
             except (OSError, BadReply):
                 continue
             if monotonic() - began <= self._patience:
-                break
-        self._late = 0
-        self._backoff.reset()
-        self._away = False
+                self._late = 0
+                self._backoff.reset()
+                self._away = False
+                return
+
+    def _rest(self) -> bool:
+        """Wait before the next attempt; False when there is to be none."""
+        with self._condition:
+            return not self._condition.wait_for(lambda: self._stopping, self._backoff.next())
 
     def _settle_all(self) -> None:
         while self._questions:
