@@ -23,7 +23,7 @@ MOST = 100
 def add_completion(server: MCPServer[Chat], chat: Chat) -> None:
     """Complete the arguments of prompts and addresses."""
 
-    @server.completion()
+    @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]  # the SDK leaves it untyped
     async def complete(
         reference: PromptReference | ResourceTemplateReference,
         argument: CompletionArgument,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -50,6 +50,17 @@ def fitting(rows: Iterable[Row], shown: Callable[[Row], str]) -> tuple[list[Row]
 def following(first: int, rows: int, total: int) -> str | None:
     """Return the cursor of the next page, None after the last."""
     return str(first + rows) if first + rows < total else None
+
+
+def cursor_after(asked: Sequence[Mapping[str, Any]], shown: int, after: str | None) -> str | None:
+    """Return where the next page of records begins: after the last row shown, which may not be the last that came.
+
+    Args:
+        asked: the records that came.
+        shown: how many of them fit.
+        after: the cursor after all of them.
+    """
+    return f"{asked[shown - 1]['time_ns']}.{asked[shown - 1]['id']}" if shown < len(asked) else after
 
 
 def more(cursor: str | None) -> list[str]:

@@ -11,10 +11,12 @@ import httpx
 import pytest
 from mcp.client.client import Client
 from mcp_types import ElicitRequestParams, ElicitResult
+from mystic_agent.contract.wire import SNAPSHOT_EVENT
 
 from tests.collector.chat.conftest import report
 from tests.collector.chat.talk import ERAS, call, talk, text_of
 from tests.collector.conftest import Running, running
+from tests.collector.messages import START, log, logs
 
 KEPT = {  # names that the first Mystic's users know
     "discover_functions",
@@ -23,6 +25,9 @@ KEPT = {  # names that the first Mystic's users know
     "inspect_function",
     "list_hijacked_functions",
     "get_function_metrics",
+    "get_state_snapshots",
+    "get_function_logs",
+    "create_performance_dashboard",
     "mystic_status",
 }
 
@@ -252,3 +257,93 @@ def test_clients_that_speak_at_the_same_time_get_their_own_answers(shop: Running
 
     for mode in ERAS:
         talk(shop.url, ask, mode)
+
+
+# -- looking closer, and back ---------------------------------------------------------------------------------------
+
+
+def test_the_last_change_is_undone_by_whoever_asks_and_shown_before(shop: Running) -> None:
+    call(shop.url, "hijack_function", **CACHE)
+    tried = call(shop.url, "undo_change", dry_run=True)
+    assert "shop:price" in text_of(tried)
+    assert shop.get("/api/hijacks")["count"] == 1
+    undone = call(shop.url, "undo_change")
+    assert not undone.is_error, text_of(undone)
+    assert shop.get("/api/hijacks")["count"] == 0
+    assert shop.get("/api/audit")["audit"][0]["actor"] == "tester"
+    again = call(shop.url, "undo_change")
+    assert not again.is_error
+    assert shop.get("/api/hijacks")["count"] == 1, "undoing is a change that can be undone"
+
+
+def test_undoing_in_production_asks_too(shop: Running, tmp_path: Path) -> None:
+    call(shop.url, "hijack_function", **CACHE)
+    report(shop, tmp_path, stage="production")
+    assert call(shop.url, "undo_change").is_error
+    assert shop.get("/api/hijacks")["count"] == 1
+    assert not call(shop.url, "undo_change", client={"elicitation_callback": agree}).is_error
+    assert shop.get("/api/hijacks")["count"] == 0
+
+
+def test_a_dry_run_says_where_a_hijack_would_be_put_or_refused_and_changes_nothing(shop: Running) -> None:
+    fine = call(shop.url, "hijack_function", dry_run=True, **CACHE)
+    assert fine.structured_content["trial"]["functions"] == ["shop:price"]
+    refused = call(shop.url, "hijack_function", dry_run=True, **{**CACHE, "function": "tags"})
+    assert "generator" in text_of(refused)
+    assert shop.get("/api/hijacks")["count"] == 0
+    assert shop.get("/api/audit")["count"] == 0
+
+
+def test_logs_and_snapshots_of_calls_are_read_page_by_page(shop: Running) -> None:
+    body = json.dumps({"arguments": {"item": "pen"}, "result": 3, "exception": None, "caller": ["shop.py:9 in main"]})
+    records = [log(f"price('{i}') " + "x" * 300, function="shop:price", time=START + i) for i in range(250)]
+    records.append(log(body, event=SNAPSHOT_EVENT, function="shop:price", time=START + 500))
+    assert shop.otlp("/v1/logs", logs(*records)).status_code == 200
+    shop.settle()
+
+    async def read(client: Client) -> list[int]:
+        seen: list[int] = []
+        cursor = ""
+        while True:
+            page = await client.call_tool("get_function_logs", {"function": "price", "cursor": cursor})
+            assert not page.is_error, text_of(page)
+            assert len(json.dumps(page.structured_content)) <= 20_000
+            seen += [one["id"] for one in page.structured_content["logs"]]
+            cursor = page.structured_content["cursor"]
+            if cursor is None:
+                return seen
+
+    assert len(set(talk(shop.url, read))) == 250
+    found = call(shop.url, "get_state_snapshots", function="price")
+    [row] = found.structured_content["snapshots"]
+    assert json.loads(row["arguments"]) == {"item": "pen"}
+    assert "returned 3" in text_of(found)
+
+
+def test_questions_about_what_nobody_has_seen_yet_are_answered_with_what_to_do(shop: Running) -> None:
+    for tool, said in (
+        ("get_hijack_impact", "measured"),
+        ("find_cacheable_functions", "analyzed"),
+        ("find_external_calls", "calling out"),
+        ("get_function_logs", "No such record"),
+        ("get_state_snapshots", "strategy snapshot"),
+        ("search_traces", "No such trace"),
+        ("list_hijacked_functions", "No hijack"),
+    ):
+        found = call(shop.url, tool)
+        assert not found.is_error, text_of(found)
+        assert said in text_of(found)
+
+
+def test_ten_megabytes_of_source_come_as_a_page_of_at_most_one(shop: Running, tmp_path: Path) -> None:
+    lines = "\n".join(f"    x{i} = 'a line of a very long function'" for i in range(60_000))
+    (tmp_path / "project" / "long.py").write_text(f"def endless():\n{lines}\n")
+    shown = call(shop.url, "inspect_function", function="long:endless")
+    assert not shown.is_error, text_of(shown)
+    assert len(text_of(shown)) <= 20_000
+    assert len(json.dumps(shown.structured_content)) <= 20_000
+
+    async def read(client: Client) -> str:
+        return (await client.read_resource("mystic://source/long:endless")).contents[0].text
+
+    assert len(talk(shop.url, read)) <= 2**20

@@ -25,9 +25,7 @@ PATIENCE = 15.0
 
 _EVERY = 0.2
 
-Strategy = Annotated[
-    str, Field(description="what to do with its calls", json_schema_extra={"enum": [*STRATEGIES, "analyze"]})
-]
+Strategy = Annotated[str, Field(description="what to do with its calls", json_schema_extra={"enum": list(STRATEGIES)})]
 Options = Annotated[dict[str, Any], Field(description='the strategy\'s options, e.g. {"ttl": "30m"}')]
 Stage = Annotated[
     str, Field(description="only where MYSTIC_ENV is this: development, staging, production, …; * for every stage")

@@ -10,16 +10,12 @@ from pydantic import BaseModel, Field
 from mystic_collector.chat.answer import Answer, answer
 from mystic_collector.chat.captured import line
 from mystic_collector.chat.names import function_meant, service_meant
-from mystic_collector.chat.page import fitting, more, shortened
+from mystic_collector.chat.page import cursor_after, fitting, more, shortened
 from mystic_collector.chat.session import Asked, chat_of
-from mystic_collector.chat.tools.parameters import Service
+from mystic_collector.chat.tools.parameters import OfFunction, OlderCursor, Service, Since
 
 MOST_ROWS = 100
 _LEVELS = ("debug", "info", "warning", "error")
-
-LogCursor = Annotated[str, Field(description="from the previous answer, for older records; empty for the newest")]
-Since = Annotated[str, Field(description='only what happened in the last "10m", "2h", …; empty for all that is kept')]
-OfFunction = Annotated[str, Field(description="only of this function, by any of its names; empty for all")]
 
 
 class Log(BaseModel):
@@ -52,7 +48,7 @@ async def get_function_logs(
     ] = "",
     text: Annotated[str, Field(description="only records that contain this")] = "",
     since: Since = "",
-    cursor: LogCursor = "",
+    cursor: OlderCursor = "",
 ) -> Annotated[CallToolResult, Logs]:
     """Read what calls logged, newest first: calls with arguments and results (secrets redacted inside the service)
     once hijack_function has put the strategy log on, and events such as changed circuits.
@@ -71,17 +67,9 @@ async def get_function_logs(
     }
     found = await collector.post("/api/logs", {key: value for key, value in asked.items() if value})
     rows, lines = fitting(map(_log, found["logs"]), _shown)
-    following = cursor_after(found, found["logs"], len(rows))
+    following = cursor_after(found["logs"], len(rows), found["next"])
     head = f"{len(rows)} records, newest first:" if rows else "No such record is kept."
     return answer([head, *lines, *more(following)], Logs(logs=rows, cursor=following))
-
-
-def cursor_after(found: dict[str, Any], asked: list[dict[str, Any]], shown: int) -> str | None:
-    """Return where the next page begins: after the last row that is shown, which may not be the last that came."""
-    if shown < len(asked):
-        return f"{asked[shown - 1]['time_ns']}.{asked[shown - 1]['id']}"
-    upto: str | None = found["next"]
-    return upto
 
 
 def _log(found: dict[str, Any]) -> Log:

@@ -30,3 +30,6 @@ Reason = Annotated[str, Field(description="why, in a few words; kept in the audi
 Confirmation = Annotated[
     str, Field(description="only after a refusal gave one and the user has agreed; empty otherwise", max_length=40)
 ]
+OlderCursor = Annotated[str, Field(description="from the previous answer, for older records; empty for the newest")]
+Since = Annotated[str, Field(description='only what happened in the last "10m", "2h", …; empty for all that is kept')]
+OfFunction = Annotated[str, Field(description="only of this function, by any of its names; empty for all")]
