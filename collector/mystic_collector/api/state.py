@@ -23,7 +23,7 @@ from mystic_collector.store.log_records import Cursor, LogQuery, StoredLog
 from mystic_collector.store.records import SpanQuery, StoredSpan
 
 FIELDS = ("function", "service", "id", "since", "limit", "cursor")
-_CONTENT = ("arguments", "arguments_at", "result", "exception", "caller")
+_CONTENT = {"arguments": dict, "arguments_at": str, "result": str, "exception": dict, "caller": list}
 _LAST = 2**63 - 1
 _MOST_CHANGES = 2_000
 
@@ -69,7 +69,7 @@ def _snapshot(stored: StoredLog) -> dict[str, Any]:
         "hijack": told.get("mystic.hijack"),
         "thread": told.get("thread.name"),
         "task": told.get("mystic.task"),
-        **{name: content.get(name) for name in _CONTENT},
+        **{name: content.get(name) if isinstance(content.get(name), kind) else None for name, kind in _CONTENT.items()},
     }
     return captured(shown if content else {**shown, "text": stored.row.body})
 
