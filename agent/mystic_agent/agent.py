@@ -20,7 +20,7 @@ from mystic_agent.external.external import External
 from mystic_agent.governor import Governor
 from mystic_agent.guard import guard
 from mystic_agent.lease import Leases
-from mystic_agent.link import CollectorShelf, Endpoint
+from mystic_agent.link import CollectorArchive, CollectorShelf, Endpoint
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
 from mystic_agent.recursion import Allowance
@@ -56,9 +56,11 @@ class Agent:
             self.scope, self.tracer, settings.stage, settings.service, self.threads, settings.allow
         )
         self.attachments.secret = settings.api_key
+        collector = Endpoint(settings.host, settings.port, api_key=settings.api_key).collector()
+        self.archive = CollectorArchive(collector, started=self.threads.add)
+        self.attachments.archive = self.archive
         self.shelf: CollectorShelf | None = None
         if settings.cache_key:
-            collector = Endpoint(settings.host, settings.port, api_key=settings.api_key).collector()
             self.shelf = CollectorShelf(collector, started=self.threads.add)
             self.attachments.shared = Shared(
                 self.shelf, Seal(settings.cache_key, f"{settings.service} {settings.stage}")
@@ -101,6 +103,7 @@ class Agent:
         """Put every function back; nothing of ours stays on any call."""
         self.tracer.disarm()
         self.attachments.release_all()
+        self.archive.stop()
         if self.shelf is not None:
             self.shelf.stop()
 
@@ -111,6 +114,7 @@ class Agent:
         self.threads.clear()
         self.tracer.reset()
         self.attachments.reset()
+        self.archive.reset()
         if self.shelf is not None:
             self.shelf.reset()
         self.external.reset()

@@ -33,6 +33,7 @@ from mystic_agent.swap import Swapped
 
 if TYPE_CHECKING:
     from mystic_agent.cache.shared import Shared
+    from mystic_agent.strategies.archive import Archive
 
 
 class Attachments:
@@ -73,6 +74,7 @@ class Attachments:
         self.rejected: tuple[tuple[str, str], ...] = ()
         self.version = -1  # of the registry, that the hijacks are of
         self.shared: Shared | None = None  # where processes share cached results
+        self.archive: Archive | None = None  # where recordings are kept
         self.secret = ""  # keys the digests of values
         self._failing: deque[tuple[Attached, str, object, str]] = deque()  # (function, hijack, its strategies, why)
         self.revision = 0  # grows with every change that a report would show
@@ -178,6 +180,7 @@ class Attachments:
             give_up=lambda hijack, strategies, why: self._failing.append((attached, hijack, strategies, why)),
             note=lambda hijack, strategy, text: self._note(attached, hijack, strategy, text),
             shared=self.shared,
+            archive=self.archive,
             digests=self.digests,
         )
 

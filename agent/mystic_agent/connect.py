@@ -61,6 +61,8 @@ def _dropped(agent: Agent, outbox: Outbox) -> dict[str, int]:
     counts = dict(outbox.dropped)
     if agent.shelf is not None and agent.shelf.dropped:
         counts["cache_entries"] = agent.shelf.dropped
+    if agent.archive.dropped:
+        counts["recordings"] = agent.archive.dropped
     if agent.tracer.dropped:
         counts["spans"] = counts.get("spans", 0) + agent.tracer.dropped
     if agent.attachments.events.dropped:

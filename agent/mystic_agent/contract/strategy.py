@@ -59,6 +59,8 @@ def _needed(field: str) -> str:
 _TO = Option(option.function, "", "the other implementation, module:qualname, which must take the same calls")
 _REDACT = Option(option.names, (), "further names whose values never leave")
 _SALT = Option(option.text(100), "", "another text divides the callers otherwise; empty: the function's name")
+_LEFT_OUT = Option(option.names, (), "arguments left out of the key, e.g. self")
+_IDENTITY = Option(option.names, (), "attributes of self that stand for it in the key")
 
 STRATEGIES: dict[str, dict[str, Option]] = {
     "observe": {},
@@ -192,6 +194,26 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         "key": Option(option.path, "", "where in the arguments the caller is known by, e.g. request.user.id"),
         "salt": _SALT,
     },
+    "record": {
+        "name": Option(option.name, "", "of the recording, which results are added to"),
+        "share": Option(option.share, 1.0, "share of calls that are looked at"),
+        "count": Option(option.whole(1, 10_000), 1000, "outcomes that one process keeps, one of each call"),
+        "max_bytes": Option(option.size, 4 * 2**20, "bytes of them together"),
+        "exceptions": Option(option.flag, True, "also keep what calls raise"),
+        "ignore": _LEFT_OUT,
+        "identity": _IDENTITY,
+        "redact": Option(option.names, (), "further names whose values are not kept"),
+    },
+    "replay": {
+        "recording": Option(option.name, "", "name of the recording"),
+        "missing": Option(option.choice("original", "raise"), "original", "what becomes of calls that are not in it"),
+        "check": Option(option.share, 0.0, "share of calls that go to the function, to see whether it gives the same"),
+        "may_differ": Option(option.inside, (), "what in results is no drift, e.g. created_at, items.*.id"),
+        "relative": Option(option.share, 0.0, "share by which numbers in results may differ"),
+        "absolute": Option(option.amount(1e300), 0.0, "difference that numbers in results may have"),
+        "ignore": _LEFT_OUT,
+        "identity": _IDENTITY,
+    },
     "shadow": {
         "to": _TO,
         "sample": Option(option.share, 1.0, "share of the old one's calls that the new one is called for as well"),
@@ -248,8 +270,11 @@ CHECKS: dict[str, Callable[[Mapping[str, Any], str], None]] = {
     "custom": _needs("name"),
     "fault": _some_fault,
     "mock": _one_outcome,
+    "record": _needs("name"),
     "redirect": _needs("to"),
+    "replay": _needs("recording"),
     "rollout": _needs("to", "key"),
+    "shadow": _some_share,
 }
 """What a strategy's options must satisfy together."""
 

@@ -6,10 +6,22 @@ and garbage leaves the last good set in force. What is needed from the standard 
 imported on those threads.
 """
 
+from mystic_agent.link.archive import CollectorArchive
 from mystic_agent.link.endpoint import Destination, Endpoint
 from mystic_agent.link.gate import hold, let_go, renew
 from mystic_agent.link.link import Link
 from mystic_agent.link.otlp_urls import OtlpUrls, otlp_urls
 from mystic_agent.link.shelf import CollectorShelf
 
-__all__ = ["CollectorShelf", "Destination", "Endpoint", "Link", "OtlpUrls", "hold", "let_go", "otlp_urls", "renew"]
+__all__ = [
+    "CollectorArchive",
+    "CollectorShelf",
+    "Destination",
+    "Endpoint",
+    "Link",
+    "OtlpUrls",
+    "hold",
+    "let_go",
+    "otlp_urls",
+    "renew",
+]

@@ -30,6 +30,7 @@ from mystic_agent.trampoline import VARARGS, VARKEYWORDS
 
 if TYPE_CHECKING:
     from mystic_agent.cache.shared import Shared
+    from mystic_agent.strategies.archive import Archive
 
 Stage = Callable[..., Any]
 
@@ -66,6 +67,7 @@ class Subject(NamedTuple):
         give_up: takes (hijack, its strategies, reason); that hijack is soon taken off this function.
         note: takes (hijack, strategy, text); the text is reported with the function, for people.
         shared: where processes share cached results; None when they do not.
+        archive: where recordings are kept; None when there is nowhere.
         digests: makes what turns values into digests that the processes of the service agree on.
     """
 
@@ -83,6 +85,7 @@ class Subject(NamedTuple):
     give_up: Callable[[str, object, str], None] = _untold
     note: Callable[[str, str, str], None] = _untold
     shared: Shared | None = None
+    archive: Archive | None = None
     digests: Callable[[], Callable[[tuple[Any, ...]], int]] = _digests
 
     def under(self, hijack: str, strategies: object, name: str) -> Subject:
@@ -130,7 +133,9 @@ NAMES = (
     "log",
     "mock",
     "rate_limit",
+    "record",
     "redirect",
+    "replay",
     "retry",
     "rollout",
     "shadow",

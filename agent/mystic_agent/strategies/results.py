@@ -11,6 +11,7 @@ from mystic_agent.cache.memory import Entry, Fast, Memory
 from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Subject
 from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.identity import identity
 from mystic_agent.strategies.kept import kept
 from mystic_agent.strategies.varying import parts
 
@@ -85,7 +86,7 @@ class Results:
         """
         said = [values[i] for i in self.keyed]
         if self.method and self.identity:
-            said[0] = (type(said[0]), _identity(said[0], self.identity))
+            said[0] = (type(said[0]), identity(said[0], self.identity))
         said.extend(part(values) for part in self.vary)
         return canonical(tuple(said))  # type: ignore[no-any-return]
 
@@ -144,21 +145,3 @@ class Results:
         if len(said) == 1:
             return kinds[0], said[0]
         return kinds, said
-
-
-def _identity(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-    """Return the attributes that stand for an object, without running its code but for slots."""
-    try:
-        held = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        held = {}
-    found = []
-    for name in names:
-        if name in held:
-            found.append(held[name])
-            continue
-        try:
-            found.append(object.__getattribute__(value, name))
-        except AttributeError:
-            raise Unkeyable(f"self has no attribute {name} to stand for it") from None
-    return tuple(found)

@@ -110,6 +110,7 @@ class App:
     def __init__(self, module, attachments):
         self.module = module
         self.attachments = attachments
+        self.archive = attachments.archive = Kept()
         self.tracer = attachments.tracer
 
     @property
@@ -173,6 +174,20 @@ def app(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(tmp_path)
         yield App(module, attachments)
         sys.modules.pop(f"{module.__name__}_custom", None)
+
+
+class Kept:
+    """An archive in this process."""
+
+    def __init__(self):
+        self.outcomes = {}
+
+    def keep(self, recording, outcome):
+        self.outcomes[recording, outcome.function, outcome.key] = outcome
+
+    def load(self, recording, function, most, take):
+        found = [one for key, one in self.outcomes.items() if key[:2] == (recording, function)]
+        take(found[:most])
 
 
 class Steps:

@@ -35,6 +35,7 @@ class Line(NamedTuple):
         warm: calls before the first that goes through.
         only: the form it is limited to.
         begins: its first call makes it ready, and is not counted here.
+        after: a strategy under which the function is called before an acting one is put on it.
     """
 
     passing: dict | None = None
@@ -45,6 +46,7 @@ class Line(NamedTuple):
     warm: int = 0
     only: str = ""
     begins: bool = False
+    after: dict | None = None
 
 
 LINES = {
@@ -80,6 +82,15 @@ LINES = {
     ),
     "redirect": Line(acting={"to": ""}, gives="other", decision="redirected"),
     "ab": Line(passing={"to": "", "share": 0}, passed="a", acting={"to": "", "share": 1}, gives="other", decision="b"),
+    "record": Line(passing={"name": "all", "share": 0}, passed="passed"),
+    "replay": Line(
+        passing={"recording": "nothing"},
+        passed="missing",
+        acting={"recording": "all"},
+        gives=(1, 2, (), 3, {}),
+        decision="replayed",
+        after={"record": {"name": "all"}},
+    ),
     "rollout": Line(
         passing={"to": "", "share": 0, "key": "a"},
         passed="old",
@@ -105,6 +116,8 @@ def options(line, app, form, which):
     if "to" in given:
         *holder, last = FORMS[form].split(".")
         given["to"] = app.name(".".join([*holder, f"other_{last}"]))
+    if "recording" in given:
+        given |= left_out(app, FORMS[form])
     if "name" in given:
         given["name"] = given["name"].format(app=app.module.__name__)
     if "exclude" in given:
@@ -112,9 +125,20 @@ def options(line, app, form, which):
     return given
 
 
+def left_out(app, qualname):
+    """Return options by which the object of a method is no part of a key."""
+    first = app.function(qualname).__code__.co_varnames[0]
+    return {"ignore": [first]} if first in ("self", "cls") else {}
+
+
 def put(app, name, form, which="passing"):
     """Put one strategy on one function, so that its calls pass or not; return the line and the qualname."""
     line, qualname = LINES[name], FORMS[form]
+    if line.after and which == "acting":
+        app.apply(qualname, {key: {**one, **left_out(app, qualname)} for key, one in line.after.items()})
+        app.call(qualname, 1)
+        app.attachments.by_name[app.name(qualname)].meter.reset()
+        app.runs.clear()
     report = app.apply(qualname, {name: options(line, app, form, which)})
     assert (report.state, report.reason) == ("attached", "")
     if line.begins:

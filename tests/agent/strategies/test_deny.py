@@ -21,7 +21,9 @@ from mystic_agent.scope import Scope
 
 OPTIONS = {
     "custom": {"name": "any"},
+    "record": {"name": "any"},
     "redirect": {"to": "app:f"},
+    "replay": {"recording": "any"},
     "ab": {"to": "app:f"},
     "rollout": {"to": "app:f", "key": "a"},
     "shadow": {"to": "app:f"},

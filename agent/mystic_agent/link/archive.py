@@ -1,0 +1,202 @@
+"""Recordings at the collector: kept and loaded by one thread of ours, which begins with the first need."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Condition, Thread, get_ident
+from typing import Any
+
+from mystic_agent.contract import wire
+from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.recording import Recorded, parse_recorded
+from mystic_agent.guard import FAULTS, guard
+from mystic_agent.link.backoff import Backoff
+from mystic_agent.link.connection import Connection
+from mystic_agent.link.endpoint import Destination, Headers
+from mystic_agent.link.gate import load
+from mystic_agent.link.reply import BadReply
+
+REQUEST_SECONDS = 10.0
+LAST_SECONDS = 0.2
+MOST_AT_ONCE = 64
+MOST_BATCH_BYTES = 256 * 1024
+MOST_QUEUED_BYTES = 8 * 2**20
+MOST_REPLY_BYTES = 4 * 2**20
+_JSON: Headers = (("Content-Type", "application/json"),)
+_WEIGHT = 300
+
+Take = Callable[[Sequence[Recorded]], object]
+
+
+class CollectorArchive:
+    """The archive of one process at one collector; see :class:`mystic_agent.strategies.archive.Archive`.
+
+    Args:
+        destination: the collector.
+        started: takes the identity of the thread, when it runs.
+        backoff: how long to leave a collector alone that does not answer.
+
+    Attributes:
+        dropped: outcomes that could not be handed over.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        started: Callable[[int], object] = lambda identity: None,
+        backoff: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        self._destination = destination
+        self._started = started
+        self._make_backoff = backoff
+        self._begin()
+
+    def _begin(self) -> None:
+        self.dropped = 0
+        self._connection = Connection(self._destination)
+        self._backoff = self._make_backoff()
+        self._condition = Condition()
+        self._outcomes: deque[tuple[str, Recorded]] = deque()
+        self._queued = 0
+        self._wanted: deque[tuple[str, str, int, Take]] = deque()
+        self._stopping = False
+        self._thread: Thread | None = None
+        self._pid = os.getpid()
+
+    # -- callers -----------------------------------------------------------------------------------------------------
+
+    def keep(self, recording: str, outcome: Recorded) -> None:
+        """Have one outcome kept; when the queue is full the oldest goes."""
+        with self._condition:
+            self._outcomes.append((recording, outcome))
+            self._queued += _size(outcome)
+            self._shrink()
+            self._need()
+
+    def load(self, recording: str, function: str, most: int, take: Take) -> None:
+        """Have what is recorded of a function handed over to ``take``."""
+        with self._condition:
+            self._wanted.append((recording, function, most, take))
+            self._need()
+
+    def _shrink(self) -> None:
+        while self._queued > MOST_QUEUED_BYTES:
+            self._queued -= _size(self._outcomes.popleft()[1])
+            self.dropped += 1
+
+    def _need(self) -> None:
+        if self._thread is None and not self._stopping:
+            self._thread = Thread(target=self._run, name="mystic-archive", daemon=True)
+            try:
+                self._thread.start()
+            except RuntimeError:  # the interpreter is about to end
+                self._stopping = True
+        self._condition.notify()
+
+    # -- beginning and end -------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """In a forked child: close this process's copy of the socket, forget the parent's thread and its queues."""
+        self._connection.abort()
+        self._begin()
+
+    def stop(self, timeout: float = LAST_SECONDS) -> None:
+        """Hand over what waits, end the thread and close the socket, within twice ``timeout`` seconds."""
+        thread = self._thread
+        with self._condition:
+            self._stopping = True
+            self._condition.notify()
+        if thread is not None and os.getpid() == self._pid:
+            thread.join(timeout)
+            self._connection.abort()
+            thread.join(timeout)
+
+    # -- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._started(get_ident())
+        load("socket", "json")
+        while self._wait():
+            try:
+                self._work()
+                self._backoff.reset()
+            except FAULTS as error:
+                guard.note("archive", error)
+                with self._condition:
+                    self._condition.wait_for(lambda: self._stopping, self._backoff.next())
+                if self._stopping:
+                    break
+        self._connection.close()
+        self.dropped += len(self._outcomes)
+
+    def _wait(self) -> bool:
+        """Wait until there is something to do; what is to be kept is handed over before the end."""
+        with self._condition:
+            while not (self._outcomes or self._wanted or self._stopping):
+                self._condition.wait()
+            return bool(self._outcomes) if self._stopping else True
+
+    def _work(self) -> None:
+        if self._outcomes:
+            self._send()
+        elif self._wanted:
+            recording, function, most, take = self._wanted[0]
+            found = self._fetch(recording, function, most)
+            self._wanted.popleft()
+            take(found)
+
+    def _send(self) -> None:
+        batch: list[tuple[str, Recorded]] = []
+        size = 0
+        with self._condition:
+            while self._outcomes and len(batch) < MOST_AT_ONCE and size < MOST_BATCH_BYTES:
+                batch.append(self._outcomes.popleft())
+                size += _size(batch[-1][1])
+            self._queued -= size
+        try:
+            self._post(
+                wire.RECORDINGS_KEEP_PATH,
+                {"entries": [{"recording": name, **outcome.to_json()} for name, outcome in batch]},
+            )
+        except OSError:  # it may come back
+            with self._condition:
+                self._outcomes.extendleft(reversed(batch))
+                self._queued += size
+                self._shrink()
+            raise
+        except BadReply:
+            self.dropped += len(batch)
+            raise
+
+    def _fetch(self, recording: str, function: str, most: int) -> list[Recorded]:
+        found: list[Recorded] = []
+        after = 0
+        while len(found) < most and not self._stopping:
+            asked = {"recording": recording, "function": function, "after": after}
+            page = self._post(wire.RECORDINGS_LOAD_PATH, asked)
+            listed, after = page.get("entries"), page.get("next") or 0
+            if not isinstance(listed, list) or not isinstance(after, int):
+                raise Invalid("entries", listed, "send a list")
+            found += [parse_recorded(one, "entries") for one in listed[: most - len(found)]]
+            if not after:
+                break
+        return found
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        import json
+
+        data = json.dumps(body).encode("ascii")
+        headers = (*_JSON, *self._destination.headers)
+        head, reply = self._connection.post(path, headers, data, REQUEST_SECONDS, MOST_REPLY_BYTES)
+        if not 200 <= head.status < 300:
+            raise BadReply(f"the collector answered {head.status} to POST {path}")
+        answer = json.loads(reply or b"{}")
+        if not isinstance(answer, dict):
+            raise BadReply(f"the collector answered POST {path} with something else than an object")
+        return answer
+
+
+def _size(outcome: Recorded) -> int:
+    return _WEIGHT + len(outcome.value) + len(outcome.call) + len(outcome.message)

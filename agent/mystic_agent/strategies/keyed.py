@@ -1,0 +1,48 @@
+"""Keys of calls that mean the same in every process: digests of the arguments, under the laws of the cache's keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from mystic_agent.cache.key import canonical
+from mystic_agent.cache.portable import portable
+from mystic_agent.strategies import Subject
+from mystic_agent.strategies.identity import identity
+
+
+def refuse(subject: Subject, strategy: str, options: Mapping[str, Any]) -> str:
+    """Return why keys cannot be made as the options ``ignore`` and ``identity`` say, or an empty text."""
+    unknown = set(options["ignore"]) - set(subject.parameters)
+    if unknown:
+        names = ", ".join(subject.parameters) or "none"
+        return f"{strategy}.ignore names {', '.join(sorted(unknown))}, but the parameters are {names}"
+    if options["identity"] and subject.parameters[:1] not in (("self",), ("cls",)):
+        return f"{strategy}.identity is for methods; this function has no self"
+    return ""
+
+
+class Keyed:
+    """Makes the keys of one function.
+
+    Args:
+        subject: the function.
+        options: ``ignore``, parameters that are left out, and ``identity``, attributes that stand for self.
+    """
+
+    def __init__(self, subject: Subject, options: Mapping[str, Any]) -> None:
+        names = subject.parameters
+        self._used = tuple(i for i, name in enumerate(names) if name not in options["ignore"])
+        self._identity: tuple[str, ...] = options["identity"] if 0 in self._used else ()
+
+    def digest(self, values: tuple[Any, ...]) -> str:
+        """Return the key of a call.
+
+        Raises:
+            Unkeyable: with the reason that is counted.
+        """
+        said = [values[i] for i in self._used]
+        if self._identity:
+            said[0] = (type(said[0]), identity(said[0], self._identity))
+        return blake2b(portable(canonical(tuple(said))), digest_size=32).hexdigest()
