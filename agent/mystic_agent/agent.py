@@ -164,6 +164,7 @@ class Agent:
         counts += guard.run("external", self.external.counts, [])
         counts += [Count(wire.DROPPED, n, ((wire.KIND, kind),)) for kind, n in self.dropped().items()]
         counts.append(Count(wire.OVERHEAD, self.governor.share + self.rota.share, (), gauge=True))
+        counts += [Count(wire.COST, ns, ((wire.KIND, kind),), gauge=True) for kind, ns in self.governor.costs()]
         counts.append(Count(wire.FUNCTIONS, len(meters), (), gauge=True))
         batch = Batch(self.tracer.collect(), readings, counts, self.attachments.events.collect())
         if now - self._last_extremes >= EXTREMES_EVERY_SECONDS:

@@ -91,6 +91,10 @@ class Governor:
         self._last = clock()
         self._seen: dict[str, tuple[tuple[int, ...], int, int]] = {}
 
+    def costs(self) -> list[tuple[str, float]]:
+        """Return what one call costs, (``observe`` or ``count``, nanoseconds); nothing before the first tick."""
+        return [("observe", self._cost.observe), ("count", self._cost.count)] if self._cost is not None else []
+
     def tick(self) -> list[str]:
         """Measure the interval that ends now; return the names of functions stepped down."""
         now = self._clock()

@@ -342,6 +342,29 @@ OPERATIONS = (
         {"q": _TEXT, "service": _TEXT, "stage": _TEXT, "since": _WHOLE},
     ),
     Operation(
+        "get",
+        "/api/analysis/overhead",
+        "What the agent cost over the last seconds, estimated by function; share_of_core 1 is a whole core",
+        _fields(
+            functions=_list(
+                _fields(
+                    function=_TEXT,
+                    service=_TEXT,
+                    strategies=_list(_TEXT),
+                    calls_per_second=_NUMBER,
+                    per_call=_NUMBER,
+                    share_of_core=_NUMBER,
+                )
+            ),
+            count=_WHOLE,
+            share_of_core=_NUMBER,
+            seconds=_NUMBER,
+            uncosted=_list(_TEXT),
+            measured=_OBJECT,
+        ),
+        {"service": _TEXT, "seconds": _WHOLE, "limit": _WHOLE},
+    ),
+    Operation(
         "post",
         "/api/analysis/external/mock",
         "Answer in place of the function that calls out, in one stage",

@@ -66,7 +66,7 @@ def test_status_shows_the_slowest_first_with_hijacks_drops_and_overhead(
     for text in ("shop", "1.20%", "dropped 3 spans", "ann", "*:observe", "403 ms"):
         assert text in done.stdout
     found = json.loads(ask("status", "--format", "json", "--top", "1").stdout)
-    assert set(found) == {"status", "metrics", "hijacks", "stale"}
+    assert set(found) == {"status", "metrics", "hijacks", "stale", "overhead"}
     assert len(found["metrics"]["functions"]) == 1
 
 

@@ -7,6 +7,7 @@ from mystic_agent.contract import wire
 from mystic_agent.external.caller import Caller
 from mystic_agent.external.ledger import Ledger
 from mystic_agent.otlp import encode_metrics, encode_resource
+from mystic_agent.records import Count, Reading
 from mystic_collector.analysis.external import external, meant
 from mystic_collector.otlp.points import decode_points
 from mystic_collector.store.external_records import ExternalPoint, ExternalRow
@@ -24,9 +25,21 @@ def row(function: str, via: str = "requests.api:get", peer: str = "api:443", wai
 
 
 def send(collector: Running, ledger: Ledger, instance: str, stage: str = "production") -> None:
+    post(collector, instance, stage, [], ledger.counts())
+
+
+def send_counts(collector: Running, instance: str, *, calls: int, cost: dict[str, float]) -> None:
+    """Send what an agent does of its own cost, and of one function that was called."""
+    counts = [Count(wire.COST, value, ((wire.KIND, kind),), gauge=True) for kind, value in cost.items()]
+    counts.append(Count(wire.OVERHEAD, 0.25, (), gauge=True))
+    buckets = (0,) * 10 + (calls,) + (0,) * 53
+    post(collector, instance, "production", [Reading("m:f", buckets, calls * 700, 600, 800)], counts)
+
+
+def post(collector: Running, instance: str, stage: str, readings: list[Reading], counts: list[Count]) -> None:
     resource = encode_resource([(wire.SERVICE_NAME, "shop"), (wire.INSTANCE_ID, instance), (wire.STAGE, stage)])
     now = int(collector.parts.clock() * SECOND)
-    body = encode_metrics(resource, [], ledger.counts(), start_ns=1, now_ns=now)
+    body = encode_metrics(resource, readings, counts, start_ns=1, now_ns=now)
     reply = collector.client.post("/v1/metrics", content=body, headers={"content-type": "application/x-protobuf"})
     assert reply.status_code == 200, reply.text
     collector.settle()

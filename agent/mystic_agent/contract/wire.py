@@ -37,6 +37,7 @@ DROPPED = "mystic.agent.dropped"  # Sum, unit {item}; attribute KIND
 CALLS = "mystic.function.calls"  # Sum, unit {call}: calls counted without being timed; add to the histogram's count
 OVERHEAD = "mystic.agent.overhead"  # Gauge, share of one core spent in the agent
 FUNCTIONS = "mystic.agent.functions"  # Gauge, functions attached
+COST = "mystic.agent.cost"  # Gauge, ns of one call; attribute KIND: observe, count
 
 # What functions do outside of their process: cumulative sums; attributes FUNCTION and EXTERNAL_*.
 EXTERNAL = (

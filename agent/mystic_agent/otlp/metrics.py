@@ -18,6 +18,7 @@ UNITS = {
     wire.DROPPED: "{item}",
     wire.OVERHEAD: "1",
     wire.FUNCTIONS: "{function}",
+    wire.COST: "ns",
     **dict(zip(wire.EXTERNAL, ("{operation}", "{connection}", "{error}", "By", "By", "ns"), strict=True)),
 }
 

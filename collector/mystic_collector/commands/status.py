@@ -12,6 +12,10 @@ from mystic_collector.commands.connection import Connection, add_address
 from mystic_collector.commands.ending import columns, duration, ending, plain, show, whole
 from mystic_collector.commands.stale import listing
 
+_MOST_COSTLY = 5
+_WORTH_A_WORD = 0.001
+"""Share of a core below which what a function costs is not worth a line."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -30,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         metrics = collector.get("/api/metrics", service=args.service, limit=top, sort=args.sort)
         hijacks = collector.get("/api/hijacks")
         stale = collector.get("/api/hijacks/stale")
+        costly = collector.get("/api/analysis/overhead", service=args.service, limit=_MOST_COSTLY)
     if args.service:
         status["processes"] = [one for one in status["processes"] if one["service"] == args.service]
     parts = [
@@ -38,10 +43,12 @@ def run(args: argparse.Namespace) -> int:
         _functions(metrics),
         _hijacks(hijacks["hijacks"]),
         listing(stale["stale"]),
+        _costly(costly["functions"]),
         _health(status, collector.address),
     ]
     text = "\n\n".join(filter(None, parts))
-    show(args, {"status": status, "metrics": metrics, "hijacks": hijacks, "stale": stale["stale"]}, text)
+    found = {"status": status, "metrics": metrics, "hijacks": hijacks, "stale": stale["stale"], "overhead": costly}
+    show(args, found, text)
     return 0
 
 
@@ -114,6 +121,14 @@ def _hijacks(hijacks: list[dict[str, Any]]) -> str:
 
 def _ends(moment: float | None) -> str:
     return "-" if moment is None else f"in {max(0.0, moment - time.time()) / 3600:.1f} h"
+
+
+def _costly(functions: list[dict[str, Any]]) -> str:
+    """Name the functions that cost something worth a word to observe and change."""
+    named = [
+        f"{one['function']} {one['share_of_core']:.2%}" for one in functions if one["share_of_core"] >= _WORTH_A_WORD
+    ]
+    return f"most of the overhead of the last minute, in shares of a core: {', '.join(named)}" if named else ""
 
 
 def _health(status: dict[str, Any], address: str) -> str:
