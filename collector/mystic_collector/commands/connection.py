@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import os
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -56,17 +58,18 @@ class Connection:
 
     Args:
         args: ``host`` and ``port`` where given; else the environment decides.
+        patience: seconds for one reply.
 
     Raises:
         Invalid: when port or key cannot be used.
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, patience: float = PATIENCE) -> None:
         self.address = address_of(args)
         key = read_key(os.environ)
         headers = {ACTOR_HEADER: quote(user()), **({API_KEY_HEADER: key} if key else {})}
         # Proxies of the environment are for the outside; the collector is near.
-        self._client = httpx.Client(base_url=self.address, headers=headers, timeout=PATIENCE, trust_env=False)
+        self._client = httpx.Client(base_url=self.address, headers=headers, timeout=patience, trust_env=False)
 
     def __enter__(self) -> Connection:
         return self
@@ -90,6 +93,30 @@ class Connection:
         """Return the reply to a DELETE."""
         return self._ask("DELETE", path)
 
+    def events(self, path: str, **query: Any) -> Iterator[tuple[str, Any]]:
+        """Yield (event, data) of a stream of server-sent events, for as long as it lasts.
+
+        Raises:
+            Failed: when the collector cannot be reached or refuses.
+        """
+        try:
+            with self._client.stream("GET", quote(path, safe="/:"), params=_given(query), timeout=None) as response:
+                if not response.is_success:
+                    response.read()
+                    self._found(response)
+                kind = ""
+                for line in response.iter_lines():
+                    if line.startswith("event: "):
+                        kind = line[7:]
+                    elif line.startswith("data: "):
+                        yield kind, json.loads(line[6:])
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> Failed:
+        text = f"no collector answers at {self.address} ({type(error).__name__})"
+        return Failed(text, "start one with 'mystic serve', or set MYSTIC_HOST and MYSTIC_PORT")
+
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         """Send one request.
 
@@ -99,8 +126,15 @@ class Connection:
         try:
             response = self._client.request(method, quote(path, safe="/:"), **more)
         except httpx.HTTPError as error:
-            text = f"no collector answers at {self.address} ({type(error).__name__})"
-            raise Failed(text, "start one with 'mystic serve', or set MYSTIC_HOST and MYSTIC_PORT") from error
+            raise self._unreachable(error) from error
+        return self._found(response)
+
+    def _found(self, response: httpx.Response) -> Any:
+        """Return the JSON of a reply.
+
+        Raises:
+            Failed: with the collector's own words, when it refuses.
+        """
         try:
             value = response.json()
         except ValueError as error:

@@ -117,7 +117,8 @@ class Calls:
                 client = await asyncio.shield(line.client)
             return await question(client)
         except MCPError as error:
-            if line.task is not None and line.task.done():
+            if error.error.code == mcp_types.CONNECTION_CLOSED:
+                self._hang_up(name, line)
                 raise await self._why(name) from error
             told = f"the server {name!r} answered: {error.error.message}"[:2000]
             raise Unreachable(told, "check tool and arguments") from error

@@ -41,7 +41,7 @@ async def _http(endpoint: Endpoint) -> AsyncIterator[TransportStreams]:
     # Proxies of the environment are for the outside; a managed server is near.
     async with (
         httpx2.AsyncClient(headers=dict(endpoint.headers), timeout=patience, trust_env=False) as client,
-        streamable_http_client(endpoint.url, http_client=client) as streams,
+        streamable_http_client(endpoint.url, http_client=client, max_sse_event_size=MOST_BYTES) as streams,
     ):
         yield streams
 
