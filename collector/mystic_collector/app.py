@@ -40,6 +40,7 @@ from mystic_collector.api import (
     logs,
     metrics,
     overhead,
+    patch,
     recordings,
     servers,
     shared,
@@ -50,7 +51,6 @@ from mystic_collector.api import (
 from mystic_collector.api.changes import audit, conflict, diff, history, off, on, renew, undo
 from mystic_collector.api.stale import listed as stale
 from mystic_collector.cache.embedded import EmbeddedEntries
-from mystic_collector.chat.mount import PATH as CHAT_PATH
 from mystic_collector.chat.mount import Mount as ChatMount
 from mystic_collector.discovery.catalog import Catalog
 from mystic_collector.hijacks.conflict import Conflict
@@ -64,7 +64,7 @@ from mystic_collector.ingest.writer import Writer
 from mystic_collector.parts import Parts
 from mystic_collector.recordings.recordings import Recordings
 from mystic_collector.reply import crashed, http_error, invalid, unavailable
-from mystic_collector.security import Gate
+from mystic_collector.security import CHAT_METADATA_PATH, CHAT_PATH, Gate
 from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.managed import Managed
 from mystic_collector.settings import Settings
@@ -119,6 +119,8 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/hijacks/{id:hijack}", hijacks.replace, methods=["PUT"]),
             Route("/api/hijacks/{id:hijack}", hijacks.remove, methods=["DELETE"]),
             Route("/api/hijacks/{id:hijack}/renew", renew, methods=["POST"]),
+            Route("/api/hijacks/{id:hijack}/patch", patch.one),
+            Route("/api/patch", patch.every),
             Route("/api/off", off, methods=["POST"]),
             Route("/api/on", on, methods=["POST"]),
             Route("/api/audit", audit),
@@ -163,6 +165,7 @@ def build_app(settings: Settings) -> Starlette:
             WebSocketRoute("/api/mcp/servers/{name}/logs/stream", servers.socket_logs),
             Route("/openapi.json", openapi.endpoint),
             Route(CHAT_PATH, chat),
+            Route(CHAT_METADATA_PATH, chat),
         ],
         middleware=[Middleware(Gate, settings=settings), Middleware(Intake)],
         exception_handlers={

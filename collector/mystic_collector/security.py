@@ -20,6 +20,10 @@ from mystic_collector.settings import Settings
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"(?:\[([0-9a-f:.]{2,64})\]|([a-z0-9._-]{1,253}))(?::\d{1,5})?")
 
+CHAT_PATH = "/mcp"
+CHAT_METADATA_PATH = "/.well-known/oauth-protected-resource/mcp"
+"""Where a client of the chat learns whose tokens are accepted (RFC 9728); read without any."""
+
 _PAGES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 """Scheme of a request → scheme of the page that may send it."""
 
@@ -38,6 +42,8 @@ class Gate:
         self._hosts = frozenset((*LOCAL, socket.gethostname().lower(), settings.host.lower(), *settings.allowed_hosts))
         self._origins = frozenset(settings.allowed_origins)
         self._key = settings.api_key.encode()
+        # Where the chat takes access tokens it judges them itself, the key among them.
+        self._elsewhere = (CHAT_PATH, CHAT_METADATA_PATH) if settings.oauth_issuer else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -71,6 +77,8 @@ class Gate:
         if origin is not None and origin not in self._origins and origin.lower() != f"{scheme}://{host.lower()}":
             remedy = "use the collector's own page, or list the origin in MYSTIC_ALLOWED_ORIGINS"
             return 403, f"foreign Origin {origin[:100]!r}", remedy
+        if path in self._elsewhere:
+            return None
         if self._key and path != HEALTH_PATH and not hmac.compare_digest(_shown_key(headers), self._key):
             return 401, "no valid key", f"send the key as {API_KEY_HEADER} or as Authorization: Bearer"
         return None

@@ -42,6 +42,10 @@ class Settings:
         head_timeout: seconds a client may take to send the head of a request.
         body_timeout: seconds a client may take to send a body of telemetry.
         chat_read_only: the chat may look and not change.
+        oauth_issuer: whose access tokens the chat accepts beside the key; empty for none.
+        oauth_resource: the chat's public address, which tokens must be meant for.
+        oauth_jwks: where the issuer's keys are; empty: where its metadata says.
+        oauth_scope: scopes a token must have, separated by spaces.
         max_waiting: connections without a request; above it the longest waiting are closed.
         default_expiry: seconds after which a hijack that changes behaviour ends when nothing is said; None: never.
         allowed_strategies: names of those that hijacks may use; None for all.
@@ -82,6 +86,10 @@ class Settings:
     body_timeout: float = 15.0
     max_waiting: int = 4_000
     chat_read_only: bool = False
+    oauth_issuer: str = ""
+    oauth_resource: str = ""
+    oauth_jwks: str = ""
+    oauth_scope: str = ""
 
 
 def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -112,8 +120,25 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),
         off=read_truth(env, "MYSTIC_OFF"),
         chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
+        **_oauth(env),
         **_servers(env),
     )
+
+
+def _oauth(env: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of the chat as an OAuth resource server."""
+    names = {"oauth_issuer": "ISSUER", "oauth_resource": "RESOURCE", "oauth_jwks": "JWKS", "oauth_scope": "SCOPE"}
+    found = {field: env.get(f"MYSTIC_OAUTH_{name}", "").strip() for field, name in names.items()}
+    for one in ("oauth_issuer", "oauth_resource", "oauth_jwks"):
+        if found[one] and not found[one].startswith(("https://", "http://")):
+            raise Invalid(f"MYSTIC_OAUTH_{names[one]}", found[one], "give an https address")
+    if found["oauth_issuer"]:
+        resource = found["oauth_resource"]
+        if not re.fullmatch(r"https?://[^/]+/mcp", resource):
+            raise Invalid("MYSTIC_OAUTH_RESOURCE", resource, "give the chat's public address, https://…/mcp")
+        if not read_key(env):
+            raise Invalid("MYSTIC_API_KEY", "", "set a key too: with tokens for the chat alone the API would stay open")
+    return found
 
 
 def _servers(env: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ def duration(value: float) -> str:
     for size, unit, part, smaller in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (100, "min", 1, "s")):
         if value >= size:
             whole = 60 if unit == "min" else size
-            return f"{value // whole:.0f} {unit} {value % whole // part:.0f} {smaller}"
+            left = value % whole // part
+            return f"{value // whole:.0f} {unit} {left:.0f} {smaller}" if left else f"{value // whole:.0f} {unit}"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if value >= size:
             return f"{value / size:.3g} {unit}"

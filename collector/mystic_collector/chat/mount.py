@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mystic_collector.security import CHAT_PATH
 from mystic_collector.settings import Settings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-PATH = "/mcp"
 MOST_SESSIONS = 1_000
 IDLE_SECONDS = 1800.0
 MOST_BODY = 4 * 2**20
@@ -88,9 +88,15 @@ class Mount:
 
         settings = self._settings
         collector = Collector(address, settings.api_key, self._inside)
-        server = build_server(Chat(collector, settings.chat_read_only))
+        chat = Chat(collector, settings.chat_read_only)
+        if settings.oauth_issuer:
+            from mystic_collector.chat.tokens import Tokens, auth_settings
+
+            server = build_server(chat, auth_settings(settings), Tokens(settings))
+        else:
+            server = build_server(chat)
         return server.streamable_http_app(
-            streamable_http_path=PATH,
+            streamable_http_path=CHAT_PATH,
             max_request_body_size=MOST_BODY,
             session_idle_timeout=IDLE_SECONDS,
             max_sessions=MOST_SESSIONS,

@@ -295,7 +295,7 @@ def test_a_dry_run_says_where_a_hijack_would_be_put_or_refused_and_changes_nothi
 
 
 def test_logs_and_snapshots_of_calls_are_read_page_by_page(shop: Running) -> None:
-    body = json.dumps({"arguments": {"item": "pen"}, "result": 3, "exception": None, "caller": ["shop.py:9 in main"]})
+    body = json.dumps({"arguments": {"item": "pen"}, "result": "3", "exception": None, "caller": ["shop.py:9 in main"]})
     records = [log(f"price('{i}') " + "x" * 300, function="shop:price", time=START + i) for i in range(250)]
     records.append(log(body, event=SNAPSHOT_EVENT, function="shop:price", time=START + 500))
     assert shop.otlp("/v1/logs", logs(*records)).status_code == 200

@@ -14,6 +14,7 @@ from mystic_collector.chat.pictures.canvas import (
     MUTED,
     ORANGE,
     PANEL,
+    PAPER,
     RED,
     Canvas,
     counted,
@@ -81,11 +82,12 @@ def histogram(sheet: Canvas, top: float, buckets: Sequence[Mapping[str, Any]], m
     every = max(1, round(70 / width))
     for index, one in enumerate(buckets):
         x, high = left + index * width, height * one["count"] / ticks[-1]
-        sheet.box(x + 1, bottom - high, x + width - 1, bottom, BLUE, 1)
+        if one["count"]:
+            sheet.box(x + 1, bottom - high, x + width - 1, bottom, BLUE, 1)
         if index % every == 0:
             sheet.text(x, bottom + 6, duration(one["above"]), 10.5, MUTED, "ma")
     if len(buckets) % every == 0:
-        sheet.text(left + len(buckets) * width, bottom + 6, duration(buckets[-1]["up_to"]), 10.5, MUTED, "ma")
+        sheet.text(left + len(buckets) * width, bottom + 6, duration(buckets[-1]["up_to"]), 10.5, MUTED, "ra")
     _quantiles(sheet, left, top, bottom, width, buckets, marks)
     sheet.text(left - 8, top - 12, "calls", 10.5, MUTED, "rs")
     return bottom + 40
@@ -103,18 +105,24 @@ def _quantiles(
     """Mark where shares of the calls lie, on the logarithmic axis; names that would meet are written lower."""
     from math import log2
 
-    edge, row = -1e9, 0
-    for name, value in sorted(marks.items(), key=lambda pair: pair[1]):
-        if value <= 0:
-            continue
-        x = left + min(max(log2(value / buckets[0]["above"]), 0), len(buckets)) * width
-        text = f"{name} {duration(value)}"
-        row = row + 1 if x < edge else 0
-        edge = max(edge, x + wide(text, 11, True) + 14)
+    lowest = buckets[0]["above"]
+    places = {
+        name: left + min(max(log2(value / lowest), 0), len(buckets)) * width
+        for name, value in marks.items()
+        if value > 0
+    }
+    for x in places.values():
         sheet.dashes(x, top + 2, bottom, ORANGE)
+    edge, row = -1e9, 0
+    for name, x in sorted(places.items(), key=lambda pair: pair[1]):
+        text = f"{name} {duration(marks[name])}"
+        room = wide(text, 11, True) + 12
+        begins = x if x + room < sheet.width - MARGIN else x - room
+        row = row + 1 if begins < edge else 0
+        edge = max(edge, begins + room + 2)
         y = top + 4 + 17 * row
-        sheet.box(x + 3, y - 1, x + 9 + wide(text, 11, True), y + 14, "#ffffff", 2)
-        sheet.text(x + 6, y, text, 11, INK, bold=True)
+        sheet.box(begins + 3, y - 1, begins + room - 3, y + 14, PAPER, 2)
+        sheet.text(begins + 6, y, text, 11, INK, bold=True)
 
 
 def timeline(sheet: Canvas, top: float, history: Sequence[Mapping[str, Any]]) -> float:

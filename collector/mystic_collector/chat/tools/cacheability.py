@@ -84,5 +84,7 @@ def _shown(one: Candidate) -> str:
     if one.ttl is not None:
         saved = duration(one.seconds_saved_per_hour)
         worth = f", with a ttl of {duration(one.ttl)} {one.hit_rate:.0%} hits and {saved} saved an hour"
-    others = "".join(f"\n    ttl {duration(row.ttl)}: {row.hit_rate:.0%} hits" for row in one.predictions)
+    others = "".join(
+        f"\n    ttl {duration(row.ttl)}: {row.hit_rate:.0%} hits" for row in one.predictions if row.hit_rate
+    )
     return f"- {one.function} ({one.service}): {one.verdict}{worth}; {'; '.join(one.reasons)}{others}"

@@ -19,6 +19,7 @@ from mystic_collector.chat.names import EVERYTHING, function_meant, service_mean
 from mystic_collector.chat.page import fitting, following, more, shortened, start
 from mystic_collector.chat.session import Asked, chat_of, owner_of
 from mystic_collector.chat.tools.parameters import Confirmation, Cursor, FunctionName, Reason, Service
+from mystic_collector.units import duration
 
 PATIENCE = 15.0
 """Seconds to wait for processes to take a change on."""
@@ -202,16 +203,28 @@ def row_of(found: dict[str, Any]) -> Row:
 
 def shown(row: Row) -> str:
     """Return a hijack for people."""
-    stages = "; ".join(f"{stage}: {shortened(specs, 400)}" for stage, specs in row.stages.items())
+    stages = "; ".join(f"{stage}: {', '.join(map(_said, specs))}" for stage, specs in row.stages.items())
     failed = "".join(
         f"\n  {one['function']} in process {one['pid']} is {one['state']}: {line(one['reason'])}"
         for one in row.failures
     )
-    end = f", until {row.expires_at:.0f}" if row.expires_at else ""
+    end = f", for {duration(row.expires_at - row.created_at)} from its beginning" if row.expires_at else ""
     return (
         f"- hijack {row.id} on {row.target} (service {row.service}): {stages}; {row.summary}"
         f"; by {row.owner or 'nobody'}{end}" + (f", because: {line(row.reason)}" if row.reason else "") + failed
     )
+
+
+def _said(spec: dict[str, Any]) -> str:
+    """Return a strategy with those of its options that are not as by default."""
+    [(name, options)] = spec.items()
+    known = STRATEGIES.get(name, {})
+    told = {key: value for key, value in options.items() if key not in known or value != _plain(known[key].default)}
+    return f"{name} {shortened(told, 400)}" if told else name
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 async def list_hijacked_functions(
