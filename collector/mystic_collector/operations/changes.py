@@ -8,7 +8,14 @@ _STEP = fields(hijack=TEXT, target=TEXT, change={"enum": ["added", "removed", "c
 _VERSIONS = {"type": "integer", "description": "a version of the set, as GET /api/hijacks/history lists them"}
 _SWITCH = fields(off=OBJECT, version=WHOLE, changed=TRUTH)
 
+_PATCH = fields(
+    patch=TEXT, functions=list_of(TEXT), refused=list_of(fields(function=TEXT, reason=TEXT)), notes=list_of(TEXT)
+)
+_STAGE = {"stage": {"type": "string", "description": "the stage that is meant, where a hijack has several"}}
+
 CHANGES = (
+    Operation("get", "/api/patch", "What all hijacks do, as a patch of the source", _PATCH, _STAGE),
+    Operation("get", "/api/hijacks/{id}/patch", "What a hijack does, as a patch of the source", _PATCH, _STAGE),
     Operation(
         "get",
         "/api/hijacks/history",
