@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,6 +21,8 @@ T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds for one answer of the engine; streams have their own bounds."""
 
+_HERE = "unix:///var/run/docker.sock"
+_KNOCK = 2.0
 _MOST_ASKED = 16
 _START = "start the Docker engine, or set DOCKER_HOST to one that runs"
 
@@ -28,10 +32,12 @@ class Engine:
 
     Args:
         connect: makes the SDK's client; it may raise.
+        host: where the engine is; what DOCKER_HOST says, else this machine's socket.
     """
 
-    def __init__(self, connect: Callable[[], docker.DockerClient] | None = None) -> None:
+    def __init__(self, connect: Callable[[], docker.DockerClient] | None = None, host: str | None = None) -> None:
         self._connect = connect or functools.partial(docker.from_env, timeout=int(PATIENCE))
+        self._host = host or os.environ.get("DOCKER_HOST", "").strip() or _HERE
         self._client: docker.DockerClient | None = None
         self._guard = threading.Lock()
         self._limiter: anyio.CapacityLimiter | None = None
@@ -64,6 +70,7 @@ class Engine:
             ServersError: in plain language, for whatever goes wrong.
         """
         try:
+            _knock(self._host)
             return question(self.client())
         except (DockerException, requests.RequestException, OSError) as error:
             raise plainly(error) from error
@@ -74,6 +81,14 @@ class Engine:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+
+def _knock(host: str) -> None:
+    """Raise the plain OSError of a socket that nobody listens on: the SDK wraps it thrice, and leaks a descriptor."""
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(_KNOCK)
+            door.connect(host.removeprefix("unix://"))
 
 
 def gone(error: BaseException) -> bool:

@@ -235,7 +235,7 @@ class DockerServers:
 
         async def farewell() -> None:
             try:
-                if opened is not None:
+                if opened is not None and self._sessions.get(name) is sessions:  # else it was taken away meanwhile
                     await self._end(name, *opened, first)
             except ServersError as error:
                 if not gone(error):

@@ -73,15 +73,18 @@ class Session:
             async with self._transport.connect() as (requests, replies):
                 idle = self._transport.idle_scope or anyio.CancelScope()
                 self._ready.set()
-                with idle:
-                    await self._serve(requests, replies)
+                try:
+                    with idle:
+                        await self._serve(requests, replies)
+                finally:
+                    self._over()
+                    with anyio.CancelScope(shield=True):
+                        await self._transport.terminate()
         finally:
             self._ready.set()
             self._over()
             if not self._up.done():
                 self._up.cancel()
-            with anyio.CancelScope(shield=True):
-                await self._transport.terminate()
 
     async def _serve(self, requests: _Requests, replies: _Replies) -> None:
         async with anyio.create_task_group() as tasks:
