@@ -403,7 +403,9 @@ OPERATIONS = (
         "get",
         "/api/recordings/{name}",
         "A page of the outcomes of one recording",
-        _fields(name=_TEXT, captured=_TRUTH, outcomes=_list(_OUTCOME), count=_WHOLE, next={"type": ["integer", "null"]}),
+        _fields(
+            name=_TEXT, captured=_TRUTH, outcomes=_list(_OUTCOME), count=_WHOLE, next={"type": ["integer", "null"]}
+        ),
         {"function": _TEXT, "limit": _WHOLE, "after": _WHOLE},
     ),
     Operation("delete", "/api/recordings/{name}", "Forget one recording", _fields(name=_TEXT, removed=_WHOLE)),

