@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mystic_agent import __version__
+from mystic_agent import __version__, aware
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.memory import Memory
 from mystic_agent.cache.sealed import Seal
@@ -151,6 +151,8 @@ class Agent:
         guard.run("lease", self._end_leases, None)
         now = time.monotonic()
         elapsed, self._last_arm = now - self._last_arm, now
+        for module in aware.waiting():
+            guard.run("arrive", self.arrived, 0, module)
         main = sys.modules.get("__main__")
         if main is not None and self.scope.wants_loaded("__main__", main):
             guard.run("arrive", self.attachments.arrive, 0, main)

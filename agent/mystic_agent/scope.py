@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
+from mystic_agent import aware
 from mystic_agent.contract.target import Target
 from mystic_agent.targets import OWN
 
@@ -72,7 +73,7 @@ class Scope:
         """True when a module that is already loaded may hold a function of interest."""
         if self._own(name) or not issubclass(type(module), ModuleType):
             return False
-        if any(target.wants_module(name) for target in self.named):
+        if name in aware.MODULES or any(target.wants_module(name) for target in self.named):
             return True
         return self.by_default(name, module)
 
@@ -101,7 +102,9 @@ class Scope:
         return any(self._project_folder(entry) and _holds(entry or ".", last) for entry in path)
 
     def wants_function(self, module: str, qualname: str, default: bool) -> bool:
-        """True when a function of a module that is observed by default is to be observed."""
+        """True when a function is to be observed: of a module that is so by default, or because it asks for it."""
+        if (module, qualname) in aware.FUNCTIONS:
+            return True
         if not default:
             return False
         return not self.targets or any(target.matches(module, qualname) for target in self.targets)

@@ -17,6 +17,7 @@ WRITTEN = {
     "docker-compose.mystic.yml",
     "Dockerfile.mystic",
     "mystic_server.py",
+    "app/mystic_integration.py",
     ".mystic/config.json",
     ".mystic/claude_desktop_config.json",
     ".mystic/secrets/api_key",

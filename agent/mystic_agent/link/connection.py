@@ -48,6 +48,12 @@ class Connection:
     def post(
         self, path: str, headers: Headers, body: bytes, timeout: float, most: int = MOST_REPLY_BYTES
     ) -> tuple[Head, bytes]:
+        """Send a POST and return the whole reply; see :meth:`request`."""
+        return self.request(b"POST", path, headers, body, timeout, most)
+
+    def request(
+        self, method: bytes, path: str, headers: Headers, body: bytes, timeout: float, most: int = MOST_REPLY_BYTES
+    ) -> tuple[Head, bytes]:
         """Send one request and return the whole reply.
 
         Args:
@@ -61,12 +67,12 @@ class Connection:
         deadline = monotonic() + timeout
         sized = (*headers, ("Content-Length", str(len(body))))
         try:
-            head = self._exchange(b"POST", path, sized, body, deadline)
+            head = self._exchange(method, path, sized, body, deadline)
             reply = bytearray()
             for piece in self._pieces(head, deadline=deadline):
                 reply += piece
                 if len(reply) > most:
-                    raise BadReply(f"a reply of more than {most} bytes to POST {path}")
+                    raise BadReply(f"a reply of more than {most} bytes to {method.decode()} {path}")
         except (OSError, BadReply):
             self.close()
             raise

@@ -90,12 +90,19 @@ def plan(
         Planned(COMPOSE_FILE, _filled(COMPOSE_FILE, words)),
         Planned("Dockerfile.mystic", _filled("Dockerfile.mystic", words)),
         Planned("mystic_server.py", _filled("mystic_server.py", words)),
+        Planned(_integration(root), _filled("mystic_integration.py", words)),
         Planned(str(CONFIG_FILE), json.dumps(config(root, name), indent=2) + "\n"),
         Planned(".mystic/claude_desktop_config.json", json.dumps(chat, indent=2) + "\n"),
         # In a folder of the owner's; within it readable, because a container's user is another one.
         Planned(KEY_FILE, new_key() + "\n", 0o444, secret=True),
         Planned(".mystic/.gitignore", "secrets/\ndata/\n"),
     ]
+
+
+def _integration(root: Path) -> str:
+    """Return where the application's code finds the module: in its package ``app``, unless another module is that."""
+    other = (root / "app.py").is_file() and not (root / "app").is_dir()
+    return "mystic_integration.py" if other else "app/mystic_integration.py"
 
 
 def _filled(file: str, words: dict[str, str]) -> str:
