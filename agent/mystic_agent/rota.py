@@ -9,9 +9,9 @@ from time import monotonic
 from mystic_agent.attached import OBSERVE, Attached
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.reach import holder_of, reach
-from mystic_agent.contract.analysis import REACH_EVENT
+from mystic_agent.contract.analysis import REACH_EVENT, REFUSING
 from mystic_agent.guard import guard
-from mystic_agent.observe.events import Events
+from mystic_agent.observe.events import DEBUG, Events
 from mystic_agent.strategies.sampler import Sampler
 
 SEATS = 3
@@ -31,6 +31,8 @@ TURN_SECONDS = 120.0
 """After which a function makes room when another one waits."""
 
 MOST_SESSIONS = 10_000
+MOST_BEGUN = 20
+"""Functions whose code is looked at in one go."""
 
 REST_SECONDS = 900.0
 """For which a function is left alone after looking at its calls took too long."""
@@ -82,24 +84,30 @@ class Rota:
 
     def _tell(self, attached: Attached, sampler: Sampler) -> int:
         """Tell what one sampler has seen; return the ns that it took."""
-        events = Events(attached.name, self._attachments.events)
         if sampler.session not in self._told:
             if len(self._told) > MOST_SESSIONS:
                 self._told.clear()
             self._told.add(sampler.session)
-            guard.run("reach", self._reach, None, attached, events)
-        sampler.ship(events)
+            if attached.name not in self._turns:
+                self._reach(attached)
+        sampler.ship(Events(attached.name, self._attachments.events))
         return sampler.spent_ns
 
-    def _reach(self, attached: Attached, events: Events) -> None:
+    def _reach(self, attached: Attached) -> bool:
+        """Tell what a function's code reaches; return True when that speaks against every cache."""
         scope = self._attachments.scope
         mine = {one.module for one in list(self._attachments.by_name.values())}
-        found = reach(
+        found = guard.run(
+            "reach",
+            reach,
+            [],
             attached.swaps[0].original,
             holder_of(attached.module, attached.qualname),
             lambda name: name in mine or scope.owns(name),
         )
-        events.put(REACH_EVENT, json.dumps([[one.category, one.name, one.path] for one in found]))
+        events = Events(attached.name, self._attachments.events)
+        events.put(REACH_EVENT, json.dumps([[one.category, one.name, one.path] for one in found]), severity=DEBUG)
+        return any(one.category in REFUSING for one in found)
 
     def _rotate(self, now: float, elapsed: float) -> None:
         waiting = self._waiting(now, elapsed)
@@ -107,15 +115,24 @@ class Rota:
             attached = self._attachments.by_name.get(name)
             if attached is None or not self._fits(attached):
                 self._end(name)
-            elif any(one.rests for one in _samplers(attached)):
+            elif any(one.rests or one.hopeless for one in _samplers(attached)):
                 self._resting[name] = now + REST_SECONDS
                 self._end(name)
             elif waiting and now - since >= TURN_SECONDS:
                 self._end(name)
-        for attached in waiting[: SEATS - len(self._turns)]:
-            self._turns[attached.name] = now
-            self._rounds[attached.name] = self._rounds.get(attached.name, 0) + 1
-            self._attachments.analyze(attached.name, self._seat_share)
+        for attached in waiting[:MOST_BEGUN]:
+            if len(self._turns) >= SEATS:
+                break
+            self._begin(attached, now)
+
+    def _begin(self, attached: Attached, now: float) -> None:
+        """Give a function its turn, unless its code alone tells that it must not be cached."""
+        self._rounds[attached.name] = self._rounds.get(attached.name, 0) + 1
+        if self._reach(attached):
+            self._resting[attached.name] = now + REST_SECONDS
+            return
+        self._turns[attached.name] = now
+        self._attachments.analyze(attached.name, self._seat_share)
 
     def _end(self, name: str) -> None:
         del self._turns[name]

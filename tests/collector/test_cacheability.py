@@ -257,6 +257,7 @@ def changing_between_bursts() -> list[Access]:
         ([one._replace(flags=RESULT | MUTATED) for one in accesses(REPEATING)], {}, "no", "it changes its arguments"),
         (accesses([(i / 10, i) for i in range(1000)]), {}, "no", "its arguments hardly repeat"),
         (accesses(REPEATING, took=1e-6), {}, "no", "a call takes 1 µs on average"),
+        ([], {"calls": 1000, "seconds": 30.0, "rate": 0.01}, "unknown", "too few keys are sampled: .* ±100%"),
         (accesses(REPEATING), {"kind": "generator"}, "no", "it is a generator"),
         (accesses(REPEATING), {"kind": "async_generator"}, "no", "it is an async generator"),
         (accesses(REPEATING), {"kind": "native"}, "no", "implemented in C"),

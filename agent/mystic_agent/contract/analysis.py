@@ -59,6 +59,9 @@ REACH: dict[str, str] = {
 }
 """The categories of what code reaches, the gravest first, in words that follow a function's name."""
 
+REFUSING = frozenset({"context", "writes"})
+"""The categories that speak against every cache, whatever calls show."""
+
 RESULT, MUTATED, FAILED = 1, 2, 4
 """Flags of an access: its result has a digest; it changed its arguments; it raised."""
 

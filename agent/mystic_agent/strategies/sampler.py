@@ -6,7 +6,7 @@ import _thread
 import os
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter_ns, time_ns
+from time import perf_counter_ns, thread_time_ns, time_ns
 from typing import Any, NamedTuple
 
 from mystic_agent.cache.frozen import weight
@@ -20,10 +20,20 @@ from mystic_agent.strategies.selves import Selves
 CALLS, TOTAL, SPENT, DEEP = range(4)
 """Cells: calls ended, ns they took, ns that the analysis took in the stretch, and those of them for sampled calls."""
 
+SHARE_OF_FUNCTION = 0.01
+"""Of the time that the function itself takes, which looking at its calls may take besides its share of a core."""
+
+RAREST = 256
+"""When results are compared least: on one in so many sampled calls."""
+
+DOUBTFUL_NS = 100_000
+"""From then on looking is timed by the thread's own processor time, which is dearer to read."""
+
 LEAST = WHOLE >> 12
 """The smallest sample of keys; what would need a smaller one is left alone."""
 
 LEAST_LEFT = 50
+ENOUGH_CALLS, MOST_KEYLESS = 100, 0.9
 MOST_REASONS = 20
 MOST_PARTS = 1000
 ENTRY_BYTES = 200
@@ -59,6 +69,7 @@ class Sampler:
         resting: True while calls pass unseen, because looking at them cost more than allowed.
         rests: how often that happened.
         spent_ns: what the analysis took in the stretch that was told last.
+        hopeless: True when next to none of the calls told so far has a key.
     """
 
     def __init__(
@@ -80,6 +91,7 @@ class Sampler:
         self._share = share
         self._accesses = accesses
         self._wall = wall
+        self._timer = clock
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -93,6 +105,9 @@ class Sampler:
         self._results: dict[str, int] = {}
         self._anchor = self._wall() - self.clock()
         self._paused = 0
+        self._every, self._turn, self._size = 1, 0, 0
+        self.hopeless = False
+        self._calls = self._keyless = 0
         self._left = MOST_ACCESSES
         self.h[CALLS] = self.h[TOTAL] = 0
         self._next_stretch(self.clock())
@@ -110,7 +125,8 @@ class Sampler:
 
     def look(self, values: tuple[Any, ...]) -> Begun | None:
         """Return the call's sampled key, or None when its key is not sampled or it has none."""
-        began = self.clock()
+        timer = self._timer
+        began = timer()
         try:
             if self._selves is not None:
                 values = (self._selves.stands_for(values[0]), *values[1:])
@@ -124,7 +140,10 @@ class Sampler:
             guard.note("analyze", error)
             self._count(self._unkeyable, "key failed")
         finally:
-            self.h[SPENT] += self.clock() - began
+            spent = timer() - began
+            if spent > DOUBTFUL_NS and timer is not thread_time_ns:  # other threads may have had the processor
+                self._timer, spent = thread_time_ns, 0
+            self.h[SPENT] += spent
             if self.h[SPENT] > self._allowed_ns:
                 self._over()
         return None
@@ -135,23 +154,32 @@ class Sampler:
         h[CALLS] += 1
         h[TOTAL] += took
         if begun is not None:
+            before = thread_time_ns()
             guard.run("analyze", self._take, None, begun, started, took, result, failed)
-            took = self.clock() - ended
-            h[SPENT] += took
-            h[DEEP] += took
+            spent = thread_time_ns() - before
+            h[SPENT] += spent
+            h[DEEP] += spent
 
     def _take(self, begun: Begun, started: int, took: int, result: Any, failed: bool) -> None:
-        flags, digest, size = (FAILED, 0, 0) if failed else self._result(result)
+        self._turn += 1
+        flags, digest, size = FAILED, 0, 0
+        if not failed:
+            flags, digest, size = (0, 0, self._size) if self._turn % self._every else self._compared(begun, result)
+        self._waiting.append(Access(begun.key, float(started), took / 1e9, digest, size, flags))
+        if len(self._waiting) > self._left:
+            self._narrow()
+
+    def _compared(self, begun: Begun, result: Any) -> tuple[int, int, int]:
+        """Return flags, the result's digest, and what a cache would keep."""
+        flags, digest, size = self._result(result)
         if begun.mutable:
             try:
                 if self._digest(begun.values) != begun.key:
                     flags |= MUTATED
             except Unkeyable:
                 flags |= MUTATED
-        size += weight(begun.values, MOST_PARTS) + ENTRY_BYTES
-        self._waiting.append(Access(begun.key, float(started), took / 1e9, digest, size, flags))
-        if len(self._waiting) > self._left:
-            self._narrow()
+        self._size = size + weight(begun.values, MOST_PARTS) + ENTRY_BYTES
+        return flags, digest, self._size
 
     def _result(self, result: Any) -> tuple[int, int, int]:
         """Return flags, digest and size of a result."""
@@ -184,12 +212,17 @@ class Sampler:
                     self._waiting.append(one)
 
     def _over(self) -> None:
-        """Looking cost what it may in one stretch: look at fewer results, or at nothing until the next."""
+        """Looking cost what it may: compare fewer results, then sample fewer keys, then look at nothing for a while."""
         with self._lock:
-            if self.h[SPENT] <= self._allowed_ns:
+            h = self.h
+            if h[SPENT] <= self._allowed_ns + min(h[TOTAL] * SHARE_OF_FUNCTION, 2 * self._allowed_ns):
                 return
-            if self.h[DEEP] > self.h[SPENT] // 2 and self.threshold // 4 >= LEAST:
-                self.threshold //= 4
+            dear = h[DEEP] > h[SPENT] // 2
+            if dear and self._every < RAREST:
+                self._every *= 4
+                self._allowed_ns += int(self._share * 0.25e9)
+            elif dear and self.threshold // 2 >= LEAST:
+                self.threshold //= 2
                 self._allowed_ns += int(self._share * 0.25e9)
             else:
                 self._rest()
@@ -224,6 +257,9 @@ class Sampler:
         unkeyable, self._unkeyable = self._unkeyable, {}
         results, self._results = self._results, {}
         begin, threshold = self._begin, self.threshold
+        self._calls += calls
+        self._keyless += sum(unkeyable.values())
+        self.hopeless = self._calls >= ENOUGH_CALLS and self._keyless > MOST_KEYLESS * self._calls
         elapsed = (now - begin) / 1e9
         self._next_stretch(now)
         left = self._left - len(seen) + int(self._accesses * elapsed)
@@ -244,5 +280,5 @@ class Sampler:
             analysis.KINDS: json.dumps({"unkeyable": unkeyable, "results": results}),
             analysis.IDENTITY: self._selves.identity if self._selves is not None else "",
         }
-        events.put(analysis.ANALYSIS_EVENT, analysis.pack(packed), severity=DEBUG, **stretch)  # type: ignore[arg-type]
+        events.put(analysis.ANALYSIS_EVENT, analysis.pack(packed), severity=DEBUG, **stretch)
         self._sequence += 1

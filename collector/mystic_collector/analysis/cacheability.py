@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mystic_agent.contract.analysis import MUTATED, REACH, RESULT
+from mystic_agent.contract.analysis import MUTATED, REACH, REFUSING, RESULT
 
 from mystic_collector.analysis.replay import MAX_BYTES, MAX_ENTRIES, PROCESS, Prediction, predict
 from mystic_collector.analysis.workload import Workload
@@ -27,7 +27,6 @@ WORTHWHILE_SHARE = 0.05
 WIDEST_MARGIN = 0.10
 MOST_UNKEYABLE = 0.5
 
-_REFUSING = ("context", "writes")
 _DOUBTFUL = ("random", "time", "network", "database", "process", "file", "global", "self", "object")
 SINGLE_USE = "single use: "
 """Begins the reason of a result that its first receiver uses up, or that belongs to the system."""
@@ -147,7 +146,7 @@ def _form(kind: str) -> list[str]:
 def _purity(
     seen: Workload, results: Consistency, reach: Sequence[Touch], predictions: Sequence[Prediction]
 ) -> list[str]:
-    found = [_told(one) for one in _of(reach, _REFUSING)]
+    found = [_told(one) for one in _of(reach, REFUSING)]
     if results.mutated:
         found.append(f"it changes its arguments: {results.mutated} of {seen.accesses} sampled calls did")
     if results.changed and best(predictions) is None:
@@ -171,7 +170,7 @@ def _worth(seen: Workload, predictions: Sequence[Prediction]) -> list[str]:
     """Refuse where enough was seen to tell that a cache would gain nothing."""
     if seen.calls < ENOUGH_CALLS or not predictions:
         return []
-    if sum(seen.unkeyable.values()) > MOST_UNKEYABLE * seen.calls:
+    if sum(seen.unkeyable.values()) > MOST_UNKEYABLE * seen.calls or not _certain(predictions):
         return []
     highest = max(one.hit_rate + one.margin for one in predictions)
     if highest < WORTHWHILE_RATE:
@@ -195,10 +194,16 @@ def _evidence(seen: Workload, results: Consistency, predictions: Sequence[Predic
             found.append(f"its results cannot be compared: {_most(seen.results)}")
         else:
             found.append(f"only {results.repeats} repeated calls could be compared; {ENOUGH_REPEATS} are needed")
-    chosen = best(predictions)
-    if chosen is not None and chosen.margin > WIDEST_MARGIN:
-        found.append(f"too few keys are sampled: the hit rate is known to ±{chosen.margin:.0%} only")
+    if not _certain(predictions):
+        widest = max(one.margin for one in predictions)
+        found.append(f"too few keys are sampled: the hit rate is known to ±{widest:.0%} only")
     return found
+
+
+def _certain(predictions: Sequence[Prediction]) -> bool:
+    """True when the prediction that matters is sure enough, or all are when none is better than no cache."""
+    chosen = best(predictions)
+    return all(one.margin <= WIDEST_MARGIN for one in ([chosen] if chosen is not None else predictions))
 
 
 def _doubts(
@@ -218,7 +223,7 @@ def _doubts(
 
 
 def _notes(seen: Workload, reach: Sequence[Touch]) -> tuple[str, ...]:
-    found = [_told(one) for one in _of(reach, tuple(set(REACH) - {*_REFUSING, *_DOUBTFUL}))]
+    found = [_told(one) for one in _of(reach, tuple(set(REACH) - {*REFUSING, *_DOUBTFUL}))]
     unkeyable = sum(seen.unkeyable.values())
     if 0 < unkeyable <= MOST_UNKEYABLE * seen.calls:
         found.append(f"{unkeyable / seen.calls:.0%} of the calls would bypass the cache: {_most(seen.unkeyable)}")
@@ -229,7 +234,7 @@ def _changed(results: Consistency) -> str:
     return f"its result changes for the same arguments: in {results.changed} of {results.repeats} repeated calls"
 
 
-def _of(reach: Sequence[Touch], categories: Sequence[str]) -> list[Touch]:
+def _of(reach: Sequence[Touch], categories: Collection[str]) -> list[Touch]:
     """Return the first touch of each name in these categories, the gravest first."""
     order = list(REACH)
     first: dict[tuple[str, str], Touch] = {}

@@ -52,7 +52,7 @@ def _list(rows: list[dict[str, Any]]) -> str:
             one["verdict"],
             span(one["ttl"]) if one["ttl"] else "-",
             f"{one['hit_rate']:.0%}" if one["ttl"] else "-",
-            f"{duration(one['seconds_saved_per_hour'])}/h" if one["ttl"] else "-",
+            f"{span(one['seconds_saved_per_hour'])}/h" if one["ttl"] else "-",
             size(one["bytes"]) if one["ttl"] else "-",
             one["reasons"][0],
         ]
@@ -78,7 +78,7 @@ def _one(one: dict[str, Any]) -> str:
             f"{row['hit_rate']:.1%}",
             f"{row['margin']:.1%}",
             "-" if row["hit_rate_when_warm"] is None else f"{row['hit_rate_when_warm']:.1%}",
-            f"{duration(max(row['seconds_saved_per_hour'], 0.0))}/h",
+            f"{span(max(row['seconds_saved_per_hour'], 0.0))}/h",
             str(row["entries"]),
             size(row["bytes"]),
             f"{row['stale_hits']} of {row['compared_hits']}",

@@ -228,7 +228,7 @@ def run(one, key, clock):
 
 
 def test_looking_too_long_ends_looking_until_it_has_rested():
-    one, clock = sampler(share=0.001, step=1000)
+    one, clock = sampler(share=0.0001, step=1000)
     for n in range(2000):
         if not one.resting:
             run(one, n, clock)
@@ -339,3 +339,27 @@ def test_switched_off_nothing_is_analyzed_unasked(other):
     turns(other, "slow")
     assert told(other) == []
     assert other.attachments.by_name[other.name("slow")].analysis is None
+
+
+def test_a_function_that_must_not_be_cached_gets_no_turn_and_one_without_keys_gives_it_back(tmp_path):
+    source = """
+        import contextvars
+        user = contextvars.ContextVar("user", default="")
+        class Thing: ...
+        def reads_user(n): return user.get(), sum(range(50_000))
+        def keyless(n): return sum(range(50_000))
+    """
+    with application(tmp_path, source) as (module, attachments):
+        now = [0.0]
+        rota = Rota(attachments, 0.03, True, clock=lambda: now[0])
+        keyless = attachments.by_name[f"{module.__name__}:keyless"]
+        for _ in range(3):
+            for _ in range(60):
+                module.reads_user(1)
+                module.keyless(module.Thing())
+            now[0] += 1
+            rota.tick()
+            assert attachments.by_name[f"{module.__name__}:reads_user"].analysis is None
+        assert keyless.analysis is None
+        told = [dict(one.attributes)["mystic.function"] for one in attachments.events.collect() if "reach" in one.name]
+        assert sorted(told) == sorted(f"{module.__name__}:{name}" for name in ("reads_user", "keyless"))
