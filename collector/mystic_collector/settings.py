@@ -127,11 +127,16 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
 
 def _oauth(env: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of the chat as an OAuth resource server."""
-    names = {"oauth_issuer": "ISSUER", "oauth_resource": "RESOURCE", "oauth_jwks": "JWKS", "oauth_scope": "SCOPE"}
-    found = {field: env.get(f"MYSTIC_OAUTH_{name}", "").strip() for field, name in names.items()}
+    names = {
+        "oauth_issuer": "MYSTIC_OAUTH_ISSUER",
+        "oauth_resource": "MYSTIC_OAUTH_RESOURCE",
+        "oauth_jwks": "MYSTIC_OAUTH_JWKS",
+        "oauth_scope": "MYSTIC_OAUTH_SCOPE",
+    }
+    found = {one: env.get(name, "").strip() for one, name in names.items()}
     for one in ("oauth_issuer", "oauth_resource", "oauth_jwks"):
         if found[one] and not found[one].startswith(("https://", "http://")):
-            raise Invalid(f"MYSTIC_OAUTH_{names[one]}", found[one], "give an https address")
+            raise Invalid(names[one], found[one], "give an https address")
     if found["oauth_issuer"]:
         resource = found["oauth_resource"]
         if not re.fullmatch(r"https?://[^/]+/mcp", resource):
