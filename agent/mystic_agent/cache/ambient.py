@@ -18,6 +18,7 @@ from mystic_agent.trampoline import is_trampoline
 DEEPEST = 6
 MOST_FUNCTIONS = 300
 MOST_ITEMS = 100
+MOST_REMEMBERED = 2000
 
 _LOCALS = frozenset(
     {
@@ -151,16 +152,11 @@ class _Names:
 
     def named(self) -> Iterator[tuple[Any, str, type | None]]:
         """Yield (thing, name, the class it was found on)."""
-        import dis
-
         current: Any = _NOTHING
         name, package = "", _NOTHING
-        classes: dict[type, str] = {}
+        classes: dict[int, tuple[type, str]] = {}
         loose: set[str] = set()
-        for step in dis.get_instructions(self.code):
-            operation, argument = step.opname, step.argval
-            if operation in _SILENT:
-                continue
+        for operation, argument in _steps(self.code):
             owner = None
             if operation in ("LOAD_GLOBAL", "LOAD_NAME"):
                 current, name = self.world(argument), f"{self.module}:{argument}"
@@ -171,8 +167,15 @@ class _Names:
                 last = argument[-1] if isinstance(argument, tuple) else argument
                 current, name = self.locals.get(last, _NOTHING), f"{self.module}:{last}"
             elif operation.startswith("STORE_FAST"):
-                self.locals[argument[0] if isinstance(argument, tuple) else argument] = current
-                current = _NOTHING
+                stored, *others = argument if isinstance(argument, tuple) else (argument,)
+                if current is package and name.partition(".")[0] == stored:
+                    current = sys.modules.get(stored, _NOTHING)  # `import a.b` stores a
+                self.locals[stored] = current
+                current, name = _NOTHING, ""
+                if operation == "STORE_FAST_LOAD_FAST":
+                    current, name = self.locals.get(others[0], _NOTHING), f"{self.module}:{others[0]}"
+                else:
+                    self.locals.update(dict.fromkeys(others, _NOTHING))
             elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
                 owner = current if isinstance(current, type) else None
                 if current is _NOTHING:
@@ -188,10 +191,10 @@ class _Names:
                 current = _NOTHING
             if current is not _NOTHING:
                 if isinstance(current, type):
-                    classes[current] = name
+                    classes[id(current)] = current, name
                 yield current, name, owner
         # What is looked up on something unknown may be an instance of a class that the code names.
-        for kind, name in classes.items():
+        for kind, name in classes.values():
             for attribute in loose:
                 thing = _static(kind, attribute)
                 if thing is not _NOTHING:
@@ -204,6 +207,43 @@ class _Names:
 
 _NOTHING: Any = type("Nothing", (), {})()
 _SILENT = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL", "RESUME", "COPY_FREE_VARS", "KW_NAMES"})
+
+
+def _steps(code: CodeType) -> tuple[tuple[str, Any], ...]:
+    """Return (operation, argument) of each instruction that matters; remembered, because helpers are met often."""
+    known = _read.get(id(code))
+    if known is not None:
+        return known[1]
+    import dis
+
+    steps = []
+    for one in dis.get_instructions(code):
+        if one.opname in _SILENT:
+            continue
+        if one.opname.startswith(_TELLING):
+            steps.append((one.opname, one.argval))
+        elif not steps or steps[-1][0]:
+            steps.append(("", None))  # whatever it is, what was on top of the stack is gone
+    if len(_read) >= MOST_REMEMBERED:
+        _read.clear()
+    read = tuple(steps)
+    _read[id(code)] = code, read
+    return read
+
+
+_TELLING = (
+    "LOAD_GLOBAL",
+    "LOAD_NAME",
+    "LOAD_DEREF",
+    "LOAD_CLASSDEREF",
+    "LOAD_FROM_DICT_OR_DEREF",
+    "LOAD_FAST",
+    "STORE_FAST",
+    "LOAD_ATTR",
+    "LOAD_METHOD",
+    "IMPORT_",
+)
+_read: dict[int, tuple[CodeType, tuple[tuple[str, Any], ...]]] = {}  # with the code, so that its id stays its own
 
 
 def _deeper(name: str, current: Any, attribute: str) -> str:

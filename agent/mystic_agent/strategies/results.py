@@ -59,10 +59,10 @@ class Results:
 
     def count(self, outcome: str, reason: str) -> None:
         """Count ``bypass`` or ``kept_out`` with the reason."""
+        if (outcome, reason) not in self._reasons and len(self._reasons) >= MOST_REASONS:
+            reason = "other"
         decision = self._reasons.get((outcome, reason))
         if decision is None:
-            if len(self._reasons) >= MOST_REASONS:
-                reason = "other"
             decision = self._reasons[outcome, reason] = Decision(self.subject, "cache", outcome, reason)
         decision()
 
