@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from types import GetSetDescriptorType
 from typing import Any
 
 HIDDEN = "[redacted]"
@@ -103,6 +104,16 @@ def kind_name(kind: type) -> str:
     """Return ``module.qualname`` of a class, of a builtin one only its name."""
     module = _module_of(kind)
     return class_name(kind) if module == "builtins" else f"{module}.{class_name(kind)}"
+
+
+def instance_dict(value: object) -> dict[str, Any] | None:
+    """Return the attributes that an object itself holds, or None; a ``__dict__`` of its class's own is passed by."""
+    for kind in type.__dict__["__mro__"].__get__(type(value)):
+        found = type.__dict__["__dict__"].__get__(kind).get("__dict__")
+        if found is not None:
+            state = found.__get__(value) if type(found) is GetSetDescriptorType else None
+            return state if type(state) is dict else None
+    return None
 
 
 def class_name(kind: type) -> str:
@@ -274,10 +285,7 @@ def _fields(kind: type, value: Any, most: int) -> dict[str, Any] | None:
     fields = type.__dict__["__dict__"].__get__(kind).get("__dataclass_fields__")
     if type(fields) is not dict:
         return None
-    try:
-        state = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return None
-    if type(state) is not dict:
+    state = instance_dict(value)
+    if state is None:
         return None
     return {name: state[name] for name in tuple(fields)[: most + 1] if type(name) is str and name in state}

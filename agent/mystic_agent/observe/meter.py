@@ -239,7 +239,8 @@ class Meter:
 
 def _told(error: BaseException) -> tuple[str, str] | None:
     """Return what is told of ``error``, or None when it is no error but control flow."""
-    if not isinstance(error, Exception) or isinstance(error, _CONTROL_FLOW):
+    kind = type(error)  # isinstance would ask the exception for its __class__
+    if not issubclass(kind, Exception) or issubclass(kind, _CONTROL_FLOW):
         return None
     return describe(error)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
-from mystic_agent.redact import Picture, describe
+from mystic_agent.redact import Picture, describe, instance_dict
 from mystic_agent.strategies import Subject
 from mystic_agent.trampoline import MARK
 
@@ -68,7 +68,7 @@ class Frames:
         traceback = _TRACEBACK(error)
         shown["frames"] = [self._inside(frame, line, picture, locals_) for frame, line in self._of(traceback)]
         cause = _CAUSE(error) or (None if _SUPPRESSED(error) else _CONTEXT(error))
-        if isinstance(cause, BaseException) and depth > 0:
+        if cause is not None and depth > 0:
             shown["cause"] = self.exception(cause, picture, locals_=locals_, depth=depth - 1)
         return shown
 
@@ -127,10 +127,7 @@ _SUPPRESSED = BaseException.__dict__["__suppress_context__"].__get__
 
 def _held(value: object, name: str) -> Any:
     """Return what an object itself holds under a name; nothing of its class runs."""
-    try:
-        return object.__getattribute__(value, "__dict__").get(name)
-    except AttributeError:
-        return None
+    return (instance_dict(value) or {}).get(name)
 
 
 def _links(traceback: TracebackType | None) -> Iterator[TracebackType]:
