@@ -52,6 +52,13 @@ SOURCE = """
         runs.append(1); return (1,)
     def echo(value):
         runs.append(1); return value
+    def echo_of(what):
+        runs.append(what)
+        one = []
+        if what == "cycle":
+            one.append(one)
+            return one
+        return [one, one, {"again": (one,)}]
     async def echo_later(value):
         runs.append(1); return value
 
@@ -197,6 +204,17 @@ def test_a_caller_changes_only_its_own_result_and_its_own_arguments(app, form):
     given.append("changed")
     assert app.call(FORMS[form], ["x"]) == [["x"], 2, (), 3, {}]
     assert len(app.module.runs) == 1
+
+
+def test_what_is_one_object_in_a_result_is_one_object_in_its_copies(app):
+    app.cache("echo_of")
+    for _ in range(3):
+        result = app.module.echo_of("twice")
+        assert result[0] is result[1] is result[2]["again"][0]
+        result[0].append("mine")
+        cycle = app.module.echo_of("cycle")
+        assert cycle[0] is cycle
+    assert app.module.runs == ["twice", "cycle"]
 
 
 def test_classes_of_a_classmethod_have_each_their_own_results(app):

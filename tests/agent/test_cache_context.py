@@ -205,6 +205,35 @@ def test_a_variable_that_the_result_does_not_depend_on_can_be_left_out_by_name(a
     assert module.runs == [("tea", 1)]
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"log": {}},
+        {"retry": {}},
+        {"circuit_breaker": {}},
+        {"rate_limit": {}},
+        {"fault": {"latency": "1ms", "share": 0}},
+        {"mock": {"sequence": [1], "then": "original"}},
+        {"cache": {"ignore": ["contextvar:{me}:_tenant"]}},
+    ],
+    ids=lambda strategy: next(iter(strategy)),
+)
+def test_a_hijacked_helper_is_looked_through(app, strategy):
+    module, attachments, _ = app
+    me = module.__name__
+    strategy = eval(repr(strategy).replace("{me}", me))
+    attachments.apply([hijack(f"{me}:one_deeper", strategy, identity="helper")])
+    attachments.apply(
+        [
+            hijack(f"{me}:one_deeper", strategy, identity="helper"),
+            hijack(f"{me}:by_helper", {"cache": {}}, identity="cached"),
+        ]
+    )
+    reports = attachments.reports()
+    assert reports[f"{me}:one_deeper"].state == "attached"
+    assert (reports[f"{me}:by_helper"].state, "_tenant" in reports[f"{me}:by_helper"].reason) == ("failed", True)
+
+
 def test_naming_one_variable_does_not_cover_another(app):
     module, _, cache = app
     report = cache("greet", vary_by=[f"contextvar:{module.__name__}:_tenant"])

@@ -139,12 +139,7 @@ class _Names:
         self.code = code
         self.globals = function.__globals__
         self.module = str(self.globals.get("__name__", function.__module__))
-        self.cells: dict[str, Any] = {}
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-            try:
-                self.cells[name] = cell.cell_contents
-            except ValueError:
-                continue  # not filled yet
+        self.cells = _cells(function)
         self.locals: dict[str, Any] = {}
         first = code.co_varnames[:1]
         if holder is not None and first and first[0] in ("self", "cls"):
@@ -293,13 +288,27 @@ def _plain(thing: Any) -> Any:
 
 
 def _behind(function: FunctionType) -> FunctionType:
-    """Return the original that a hijacked function's trampoline calls, through the stages of its strategies."""
-    for _ in range(20):
-        if not is_trampoline(function.__code__):
-            return function
-        inner = [c for c in function.__code__.co_consts if type(c) is FunctionType]
-        inner += [c.cell_contents for c in function.__closure__ or () if type(c.cell_contents) is FunctionType]
-        if not inner:
-            return function
-        function = inner[-1]
+    """Return the original of a hijacked function, through its trampoline and the stages of its strategies."""
+    wanted = (function.__module__, function.__qualname__)
+    waiting, seen = [function], set[int]()
+    while waiting and len(seen) < MOST_FUNCTIONS:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if not is_trampoline(one.__code__) and (one.__module__, one.__qualname__) == wanted:
+            return one
+        held = [_plain(thing) for thing in (*one.__code__.co_consts, *_cells(one).values())]
+        waiting.extend(thing for thing in held if type(thing) is FunctionType)
     return function
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    """Return what the free variables of a function hold; those that are not filled yet are left out."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return found

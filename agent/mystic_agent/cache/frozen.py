@@ -42,19 +42,33 @@ def frozen(value: Any, parts: int = 1000) -> bool:
 def copied(value: Any) -> Any:
     """Return a copy that shares nothing mutable with ``value``; plain containers without ``copy.deepcopy``'s cost.
 
+    What is the same object twice in ``value`` is the same object twice in the copy.
+
     Raises:
         Exception: whatever the value's own ``__deepcopy__`` or ``__reduce_ex__`` raises.
     """
+    return _copied(value, {})
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind is dict:
-        return {key if type(key) in _PLAIN else copied(key): copied(item) for key, item in value.items()}
-    if kind is list:
-        return [copied(item) for item in value]
-    import copy
+    if kind is not dict and kind is not list:
+        import copy
 
-    return copy.deepcopy(value)
+        return copy.deepcopy(value, memo)
+    made = memo.get(id(value))
+    if made is not None:
+        return made
+    if kind is list:
+        items = memo[id(value)] = []
+        items.extend([item if type(item) in _PLAIN else _copied(item, memo) for item in value])
+        return items
+    pairs = memo[id(value)] = {}
+    for key, item in value.items():
+        pairs[key if type(key) in _PLAIN else _copied(key, memo)] = _copied(item, memo)
+    return pairs
 
 
 def weight(value: Any, parts: int = MOST_PARTS) -> int:
