@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ class Backend:
 
             def do_GET(self) -> None:
                 backend.asked += 1
-                time.sleep(DELAY)  # the time that a remote service takes
+                threading.Event().wait(DELAY)  # the time that a remote service takes
                 self.send_response(200)
                 self.send_header("Content-Length", "9")
                 self.end_headers()

@@ -120,7 +120,7 @@ def test_every_command_and_option_that_the_readme_names_exists_and_every_command
     extensions = Extensions()
     added = [extensions.load(name) for name in extensions.summaries()]
     known = {command.name: command for command in (*OWN, *added) if command is not None}
-    named = re.findall(r"(?:`|\$ |\s)mystic ([a-z]+)((?: --[a-z-]+)*)", readme)
+    named = re.findall(r"(?:`|\$ |\s)mystic ([a-z]+(?:-[a-z]+)*)((?: --[a-z-]+)*)", readme)
     assert {name for name, _ in named} - {"config"} <= known.keys() | {"is"}
     for name, options in named:
         parser = argparse.ArgumentParser()

@@ -46,13 +46,14 @@ def caller(frame: FrameType | None, project: Callable[[str], bool]) -> Caller:
         if frame is None:
             break
         code = frame.f_code
-        if code.co_filename.startswith(MARK):
+        file = code.co_filename
+        if file.startswith(MARK):
             meter = next((one for one in code.co_consts if type(one) is Meter), None)
             if meter is not None and project(meter.function):
                 return Caller(meter.function, _via(passed, _top(meter.function)))
-        elif code.co_name == "_run" and code.co_filename.endswith("events.py"):
+        elif code.co_name == "_run" and file.endswith("events.py"):
             break  # of asyncio: what is further out runs the loop, and asked for nothing
-        elif _module(frame).partition(".")[0] != _OWN:
+        else:
             passed.append(frame)
         frame = frame.f_back
     place = place_now.get()
@@ -77,7 +78,7 @@ def _via(passed: list[FrameType], project: str) -> str:
     for frame in reversed(passed):
         module = _module(frame)
         top = _top(module)
-        if top != project and top not in _MACHINERY:
+        if top != project and top != _OWN and top not in _MACHINERY:
             return cut(f"{module}:{frame.f_code.co_qualname}", LONGEST)
     return ""
 
