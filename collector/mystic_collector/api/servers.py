@@ -78,14 +78,18 @@ async def one(request: Request) -> Response:
 
 async def stop(request: Request) -> Response:
     """End a server and take it away."""
-    name = await _meant(request)
-    return reply(shown(parts_of(request), await (await managed(request)).servers.stop(name)))
+    name, servers = await _meant(request), await managed(request)
+    found = await servers.servers.stop(name)
+    servers.calls.forget(name)
+    return reply(shown(parts_of(request), found))
 
 
 async def restart(request: Request) -> Response:
     """End a server and begin it anew."""
-    name = await _meant(request)
-    return reply(shown(parts_of(request), await (await managed(request)).servers.restart(name)), 202)
+    name, servers = await _meant(request), await managed(request)
+    found = await servers.servers.restart(name)
+    servers.calls.forget(name)
+    return reply(shown(parts_of(request), found), 202)
 
 
 async def status(request: Request) -> Response:

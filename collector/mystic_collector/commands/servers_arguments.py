@@ -40,7 +40,6 @@ def configure(parser: argparse.ArgumentParser, add_address: Callable[[argparse.A
 
 
 def _starting(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("args", nargs="*", help="arguments of the server itself; put -- before those with a dash")
     parser.add_argument("--type", dest="server_type", help="archon, npx, uv, python or docker")
     parser.add_argument("--template", help="begin from this template")
     parser.add_argument("--package", help="of npm or PyPI, with a version if wanted")
@@ -63,6 +62,10 @@ def _starting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cpu", help="at most, such as 500m")
     parser.add_argument("--memory", help="at most, such as 512Mi")
     parser.add_argument("--no-wait", action="store_true", help="return at once; 'status' tells how far it is")
+    # Last: what follows it may look like options of ours.
+    parser.add_argument(
+        "--args", nargs=argparse.REMAINDER, default=[], help="all that follows goes to the server itself"
+    )
 
 
 def spec_of(args: argparse.Namespace) -> dict[str, Any]:

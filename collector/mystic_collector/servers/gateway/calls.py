@@ -106,6 +106,11 @@ class Calls:
         found: dict[str, Any] = await self._ask(name, question)
         return found
 
+    def forget(self, name: str) -> None:
+        """Hang up on a server that is stopped or begun anew: the next call is to what is there then."""
+        if name in self._lines:
+            self._hang_up(name, self._lines[name])
+
     async def _ask(self, name: str, question: Any) -> Any:
         line = self._line(name)
         line.users += 1

@@ -1,0 +1,63 @@
+"""Servers of other people, started by their package's name and called by somebody else's client."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..conftest import Running
+from .managing import clean, left, managing, started
+
+EVERYTHING = {"server_type": "npx", "package": "@modelcontextprotocol/server-everything"}
+SERVERS: dict[str, dict[str, Any]] = {
+    "everything": EVERYTHING,
+    "everything-http": {**EVERYTHING, "args": ["streamableHttp"], "transport": "http", "port": 3001},
+    "everything-sse": {**EVERYTHING, "args": ["sse"], "transport": "sse", "port": 3001},
+    "time": {"server_type": "uv", "package": "mcp-server-time"},
+    "time-module": {"server_type": "python", "package": "mcp-server-time"},
+}
+CALLS: dict[str, tuple[str, str, str]] = {
+    "everything": ("echo", "message=hello there", "Echo: hello there"),
+    "time": ("get_current_time", "timezone=UTC", '"timezone": "UTC"'),
+}
+
+
+@pytest.fixture(scope="module")
+def inspector() -> list[str]:
+    command = os.environ.get("MYSTIC_TEST_INSPECTOR", "")
+    if not command:
+        pytest.skip("MYSTIC_TEST_INSPECTOR names no MCP Inspector")
+    return shlex.split(command)
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("third")
+    with managing(folder) as found:
+        yield found
+    try:
+        assert left(folder) == []
+    finally:
+        clean(folder)
+
+
+@pytest.mark.parametrize("name", list(SERVERS))
+def test_a_third_party_server_is_started_called_by_the_inspector_and_stopped(
+    collector: Running, inspector: list[str], name: str
+) -> None:
+    started(collector, name, **SERVERS[name])
+    tool, argument, expected = CALLS[name.partition("-")[0]]
+    url = f"{collector.url}/servers/{name}/mcp"
+    asked = ["--method", "tools/call", "--tool-name", tool, "--tool-arg", argument]
+    found = subprocess.run(
+        [*inspector, "--cli", url, "--transport", "http", *asked], capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 0, (found.stdout, found.stderr, collector.get(f"/api/mcp/servers/{name}/logs"))
+    assert expected in json.loads(found.stdout)["content"][0]["text"]
+    assert collector.client.delete(f"/api/mcp/servers/{name}").json()["state"] == "stopped"
