@@ -14,6 +14,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mystic_agent.contract.strategy import OBSERVING
 from pydantic import BaseModel, Field
 
+from mystic_collector.chat.captured import line
 from mystic_collector.chat.session import Asked, can_ask, chat_of
 
 PRODUCTION = ("production", "prod", "live")
@@ -73,7 +74,7 @@ async def ask(ctx: Asked, changes: Iterable[Change], confirmation: str) -> Appro
     codes = _codes(ctx, changes)
     if confirmation and any(hmac.compare_digest(confirmation.encode(), code.encode()) for code in codes):
         return Approval(approved=True)
-    said = "; ".join(change.said for change in changes)
+    said = line("; ".join(change.said for change in changes), 1_000)
     where = ", ".join(sorted({f"{one['service']} (process {one['pid']})" for one in concerned}))[:500]
     if can_ask(ctx):
         return Elicit(f"Mystic is asked to {said}. This changes behaviour in production: {where}.", Approval)

@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mystic_collector.reply import refusal
 from mystic_collector.security import CHAT_PATH
 from mystic_collector.settings import Settings
 
@@ -41,12 +42,24 @@ class Mount:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the first one brings the server up."""
         served = await self._up("http://{}:{}".format(*scope["server"]))
+        begun = ended = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun, ended
+            begun = True
+            ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
         with anyio.CancelScope() as cancel:
             self._open.add(cancel)
             try:
-                await served(scope, receive, send)
+                await served(scope, receive, watched)
             finally:
                 self._open.discard(cancel)
+        if cancel.cancelled_caught and begun and not ended:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif cancel.cancelled_caught and not begun:
+            await refusal(503, "the collector ends", "ask again when it runs")(scope, receive, send)
 
     def close(self) -> None:
         """End requests that are open, such as streams to clients; they would otherwise be waited for."""

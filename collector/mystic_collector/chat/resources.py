@@ -43,6 +43,18 @@ def add_resources(server: MCPServer[Chat], chat: Chat) -> None:
         """A further page of the newest thousand changes; pages are counted from 0."""
         return paged(await _told(collector.get("/api/audit", limit=1000)), "audit", page)
 
+    @server.resource("mystic://timeline", title="What happened lately", mime_type=_JSON)
+    async def timeline() -> str:
+        """Snapshots, changes and errors in order of time, the newest first."""
+        return paged(await _told(collector.get("/api/state/timeline", limit=500)), "timeline", "0")
+
+    @server.resource("mystic://patch/{hijack}", title="A hijack as a source patch", mime_type="text/x-patch")
+    async def patch(hijack: str) -> str:
+        """What a proven hijack does, as a patch of the project's source for git apply; by its id."""
+        found = await _told(collector.get(f"/api/hijacks/{hijack}/patch"))
+        refused = "".join(f"# refused: {one['function']}: {one['reason']}\n" for one in found["refused"])
+        return str(clean((refused + str(found["patch"]))[:MOST_CHARACTERS]))
+
     @server.resource("mystic://source/{function}", title="Source of a function", mime_type="text/x-python")
     async def source(function: str) -> str:
         """A function's source as written; by any of its names."""

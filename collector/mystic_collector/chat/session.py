@@ -24,12 +24,14 @@ class Chat:
         read_only: nothing may be changed.
         secret: of this server's confirmations.
         clock: Unix seconds.
+        patience: seconds to wait for processes to take a change on; clients give a call up after thirty.
     """
 
     collector: Collector
     read_only: bool = False
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     clock: Callable[[], float] = time.time
+    patience: float = 15.0
 
 
 Asked = Context[Chat, Any]

@@ -115,14 +115,15 @@ def test_a_trace_of_thousands_of_calls_is_shown_in_one_answer_and_read_in_pages(
 
 def test_resources_tell_source_figures_hijacks_and_the_audit_log(shop: Running) -> None:
     send_figures(shop)
-    shop.post("/api/functions/hijack", {"function": "price", "strategy": "log", "owner": "ada"}, 201)
+    made = shop.post("/api/functions/hijack", {"function": "price", "strategy": "log", "owner": "ada"}, 201)
 
     async def read(client: Client) -> dict[str, str]:
         listed = {str(one.uri) for one in (await client.list_resources()).resources}
         assert {"mystic://hijacks", "mystic://audit", "ui://mystic/dashboard"} <= listed
         templates = {one.uri_template for one in (await client.list_resource_templates()).resource_templates}
         assert {"mystic://source/{function}", "mystic://trace/{trace_id}"} <= templates
-        names = ("hijacks", "hijacks/0", "audit", "audit/0", "source/price", "statistics/shop:price")
+        names = ("hijacks", "hijacks/0", "audit", "audit/0", "source/price", "statistics/shop:price", "timeline")
+        names = (*names, f"patch/{made['id']}")
         return {name: (await client.read_resource(f"mystic://{name}")).contents[0].text for name in names}
 
     texts = talk(shop.url, read)
@@ -131,6 +132,8 @@ def test_resources_tell_source_figures_hijacks_and_the_audit_log(shop: Running) 
     listed = [[one["id"] for one in json.loads(texts[name])["hijacks"]] for name in ("hijacks", "hijacks/0")]
     assert listed[0] == listed[1] != []
     assert json.loads(texts["audit"])["audit"][0]["after"]["owner"] == "ada"
+    assert json.loads(texts["timeline"])["timeline"][0]["kind"] == "change"
+    assert "nothing to export" in texts[f"patch/{made['id']}"]
 
 
 @pytest.mark.parametrize("uri", ["mystic://source/nothing", "mystic://trace/12", "mystic://hijacks/7", "mystic://no"])

@@ -21,9 +21,6 @@ from mystic_collector.chat.session import Asked, chat_of, owner_of
 from mystic_collector.chat.tools.parameters import Confirmation, Cursor, FunctionName, Reason, Service
 from mystic_collector.units import duration
 
-PATIENCE = 15.0
-"""Seconds to wait for processes to take a change on."""
-
 _EVERY = 0.2
 
 Strategy = Annotated[str, Field(description="what to do with its calls", json_schema_extra={"enum": list(STRATEGIES)})]
@@ -47,6 +44,7 @@ class Row(BaseModel):
     summary: str = Field(description='e.g. "attached in 4 of 4 processes"')
     functions: list[str] = Field(default=[], description="those it is in force on; the first fifty")
     failures: list[dict[str, Any]] = Field(default=[], description="where it could not be put on, and why")
+    stale: list[str] = Field(default=[], description="why it should be removed or renewed")
 
 
 class Hijacked(Answer):
@@ -164,7 +162,7 @@ async def settle(ctx: Asked, added: dict[str, Any]) -> tuple[dict[str, Any], int
     """
     collector = chat_of(ctx).collector
     progress = added["progress"]
-    with anyio.move_on_after(PATIENCE):
+    with anyio.move_on_after(chat_of(ctx).patience):
         while progress["answered"] + progress["unreachable"] < progress["processes"]:
             done, all_of_them = progress["answered"], progress["processes"]
             await ctx.report_progress(done, all_of_them, f"{progress['summary']}, waiting for the others")
@@ -208,10 +206,11 @@ def shown(row: Row) -> str:
         f"\n  {one['function']} in process {one['pid']} is {one['state']}: {line(one['reason'])}"
         for one in row.failures
     )
+    aged = "".join(f"\n  to remove or renew: {line(reason)}" for reason in row.stale)
     end = f", for {duration(row.expires_at - row.created_at)} from its beginning" if row.expires_at else ""
     return (
         f"- hijack {row.id} on {row.target} (service {row.service}): {stages}; {row.summary}"
-        f"; by {row.owner or 'nobody'}{end}" + (f", because: {line(row.reason)}" if row.reason else "") + failed
+        f"; by {row.owner or 'nobody'}{end}" + (f", because: {line(row.reason)}" if row.reason else "") + failed + aged
     )
 
 
@@ -230,16 +229,21 @@ def _plain(value: Any) -> Any:
 async def list_hijacked_functions(
     ctx: Asked,
     query: Annotated[str, Field(description="only hijacks whose id, target or strategy contains this")] = "",
+    stale: Annotated[bool, Field(description="only those to remove or renew: unused, without effect, ending")] = False,
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, Hijacks]:
     """List the changes in force: what was changed, by whom, why, until when, and in how many processes it works.
 
-    Use it to see what is hijacked, or to ask again how far a change has come. Example: {"query": "cache"}
+    Use it to see what is hijacked, or to ask again how far a change has come. Example: {"query": "cache"}; {"stale":
+    true} lists those that have had their time.
     """
-    found, first = await chat_of(ctx).collector.get("/api/hijacks"), start(cursor)
-    wanted = query.lower()
+    collector, first = chat_of(ctx).collector, start(cursor)
+    found, wanted = await collector.get("/api/hijacks"), query.lower()
+    told = {one["hijack"]: one["reasons"] for one in (await collector.get("/api/hijacks/stale"))["stale"]}
     matching = [
-        one for one in found["hijacks"] if wanted in f"{one['id']} {one['target']} {hijack_stages(one)}".lower()
+        {**one, "stale": [reason["text"] for reason in told.get(one["id"], ())]}
+        for one in found["hijacks"]
+        if (wanted in f"{one['id']} {one['target']} {hijack_stages(one)}".lower()) and (not stale or one["id"] in told)
     ]
     rows, lines = fitting(map(row_of, matching[first:]), shown)
     upto = following(first, len(rows), len(matching))

@@ -34,6 +34,7 @@ class Status(Answer):
     processes: list[Process] = Field(description="the first hundred")
     process_count: int
     hijacks: int
+    off: list[str] = Field(default=[], description="services in which everything is switched off; * for all")
     dropped: dict[str, float] = Field(description="telemetry that was lost, by kind; empty is good")
     overhead: dict[str, Any]
     store: dict[str, Any]
@@ -56,6 +57,7 @@ async def mystic_status(ctx: Asked) -> Annotated[CallToolResult, Status]:
         processes=processes[:100],
         process_count=len(processes),
         hijacks=found["hijacks"]["count"],
+        off=sorted(found["off"]),
         dropped={kind: value for kind, value in found["dropped"].items() if value},
         overhead=found["overhead"],
         store=found["store"],
@@ -63,12 +65,20 @@ async def mystic_status(ctx: Asked) -> Annotated[CallToolResult, Status]:
     lines = [
         f"collector {status.version} at {status.address}, up {duration(status.uptime)}; {status.hijacks} hijacks"
         + (", read-only" if status.read_only else ""),
+        *[f"EVERYTHING IS OFF in {', '.join(status.off)}: functions are as written; 'mystic on' ends it"][
+            : bool(status.off)
+        ],
         *(_process(one) for one in status.processes),
         f"lost telemetry: {status.dropped or 'none'}",
     ]
     if not processes:
         lines.insert(1, "No process is observed. Start one with 'mystic run -- COMMAND', or ask 'mystic doctor' why.")
     return answer(lines, status)
+
+
+def _off(services: list[str]) -> str:
+    where = "everywhere" if "*" in services else f"in {', '.join(services)}"
+    return f"Everything is switched off {where}: functions are as written until 'mystic on'."
 
 
 def _process(one: Process) -> str:
