@@ -298,6 +298,32 @@ def test_a_place_is_a_name_and_no_code(text):
         parse_place(text, "vary_by")
 
 
+DJANGO = """
+    from django.utils import timezone, translation
+    from django.utils.translation import gettext as _
+
+    def named(item):
+        return _("item") + item
+    def language():
+        return translation.get_language()
+    def today():
+        return timezone.localdate()
+    def now():
+        return timezone.now()
+"""
+
+
+@pytest.mark.parametrize("function", ["named", "language", "today"])
+def test_what_django_answers_for_the_users_language_or_time_zone_is_refused(tmp_path, function):
+    with application(tmp_path, DJANGO) as (module, attachments):
+        name = f"{module.__name__}:{function}"
+        attachments.apply([hijack(name, {"cache": {"ttl": "1h"}})])
+        report = attachments.reports()[name]
+        assert (report.state, "django.utils" in report.reason) == ("failed", True)
+        attachments.apply([hijack(f"{module.__name__}:now", {"cache": {"ttl": "1h"}})])
+        assert attachments.reports()[f"{module.__name__}:now"].state == "attached"
+
+
 FLASK = """
     import flask
     app = flask.Flask(__name__)

@@ -33,8 +33,16 @@ _LOCALS = frozenset(
         ("werkzeug.local", "LocalStack"),
     }
 )
-_READERS = frozenset({"django.utils.timezone", "django.utils.translation", "flask_babel", "flask_login.utils"})
-"""Modules whose functions answer for the caller's context."""
+_READERS = {
+    "django.utils.timezone": frozenset(
+        {"get_current_timezone", "get_current_timezone_name", "localdate", "localtime", "make_aware", "make_naive"}
+    ),
+    "django.utils.translation": frozenset(
+        {"get_language", "get_language_bidi", "gettext", "ngettext", "npgettext", "pgettext"}
+    ),
+    "flask_babel": frozenset({"get_locale", "get_timezone", "gettext", "ngettext", "npgettext", "pgettext"}),
+}
+"""Functions that answer for the caller's context, by their modules."""
 
 _mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _space: Callable[[type], dict[str, Any]] = type.__dict__["__dict__"].__get__
@@ -109,7 +117,7 @@ class _Search:
         """Look at one thing that the code names."""
         kind = kind_of(thing)
         thing = _plain(thing)
-        if type(thing) is FunctionType and thing.__module__ in _READERS:
+        if type(thing) is FunctionType and thing.__name__ in _READERS.get(str(thing.__module__), ()):
             kind, name = "local", f"{thing.__module__}:{thing.__qualname__}"
         if kind:
             if all(one.thing is not thing for one in self.found):
