@@ -31,7 +31,7 @@ class Certificate:
     secret: bytes = field(repr=False)
 
     def load(self, context: ssl.SSLContext) -> None:
-        """Use it from the next handshake on; ssl reads keys from files only, so there is one for a moment, ours alone."""
+        """Use it from the next handshake on. ssl reads keys from files only: there is one for a moment, ours alone."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "webhook.pem"
             path.touch(mode=0o600)

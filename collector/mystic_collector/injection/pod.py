@@ -74,7 +74,7 @@ def change(pod: Mapping[str, Any], collector: Collector) -> Change:
     chosen, warnings = _chosen(containers, notes.get(CONTAINERS, ""))
     if not chosen:
         return Change(warnings=warnings)
-    wanted = _variables(collector, notes.get(SERVICE, "") or _service(metadata), notes)
+    wanted = _variables(collector, notes.get(SERVICE, "") or service_of(metadata), notes)
     patch = [
         *_added(spec, "volumes", [{"name": VOLUME, "emptyDir": {"sizeLimit": "64Mi"}}]),
         *_first(spec, "initContainers", _carrier(collector)),
@@ -96,7 +96,7 @@ def _chosen(containers: list[Any], named: str) -> tuple[list[int], list[str]]:
     return [index for index, name in enumerate(names) if not asked or name in asked], warnings
 
 
-def _service(metadata: Mapping[str, Any]) -> str:
+def service_of(metadata: Mapping[str, Any]) -> str:
     """Return the name of what the pod is part of: its usual labels, or what its replica set is called."""
     labels = metadata.get("labels") or {}
     for label in ("app.kubernetes.io/name", "app", "k8s-app"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ EVERY = 20.0
 """Seconds between two looks at what the API server trusts."""
 EARLY = timedelta(days=30)
 MOST_BODY = 4 * 2**20
+_log = logging.getLogger(__name__)
 
 
 class Injector:
@@ -56,7 +58,11 @@ class Injector:
 
     def run(self) -> None:
         """Serve until a signal."""
-        config = uvicorn.Config(
+        uvicorn.Server(self.config()).run()
+
+    def config(self) -> uvicorn.Config:
+        """Return how it is served: over TLS, quietly."""
+        return uvicorn.Config(
             self.app,
             host=self.settings.host,
             port=self.settings.port,
@@ -67,7 +73,6 @@ class Injector:
             ws="none",
             timeout_graceful_shutdown=3,
         )
-        uvicorn.Server(config).run()
 
     async def inject(self, request: Request) -> Response:
         """Answer one AdmissionReview."""
@@ -77,9 +82,11 @@ class Injector:
             if len(body) > MOST_BODY:
                 raise HTTPException(413, f"an AdmissionReview of more than {MOST_BODY} bytes")
         try:
-            return JSONResponse(answer(orjson.loads(body), self.settings.collector))
+            found = answer(orjson.loads(body), self.settings.collector)
         except (Invalid, ValueError) as error:
             raise HTTPException(400, str(error)[:300]) from error
+        _log.info("put the agent into a pod" if "patch" in found["response"] else "left a pod as it is")
+        return JSONResponse(found)
 
     async def health(self, request: Request) -> Response:
         """Say whether the API server can call us."""

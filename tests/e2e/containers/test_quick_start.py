@@ -1,8 +1,4 @@
-"""The quick start of a project with containers, as the guide says it, for an application that nobody here wrote.
-
-pypiserver, an index of Python packages, computes the digest of every file whenever it lists them: a function worth
-caching. Its image and its Compose file know nothing of Mystic.
-"""
+"""The quick start of a project with containers, as the guide says it, for an application that nobody here wrote."""
 
 from __future__ import annotations
 
@@ -20,17 +16,8 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 
 from .engine import COLLECTOR, Project, docker, get, images, needed, running, until
+from .shelf import DIGEST, FILES, PAGE, write
 
-DIGEST = "pypiserver.backend:digest_file"
-DOCKERFILE = """\
-ARG BASE_IMAGE
-FROM ${BASE_IMAGE}
-WORKDIR /srv
-RUN python -m pip install --quiet --no-cache-dir --target /srv pypiserver==2.4.2
-COPY packages /packages
-USER 1000
-CMD ["python", "-m", "pypiserver", "run", "-p", "7799", "--disable-fallback", "/packages"]
-"""
 COMPOSE = """\
 services:
   index:
@@ -38,7 +25,6 @@ services:
     ports: ["127.0.0.1:${{APP_PORT}}:7799"]
     init: true
 """
-FILES = 3
 
 
 @pytest.fixture
@@ -46,10 +32,7 @@ def project(tmp_path: Path) -> Project:
     images()
     name = f"shelf-{secrets.token_hex(4)}"
     root = tmp_path / name
-    (root / "packages").mkdir(parents=True)
-    for number in range(FILES):
-        (root / "packages" / f"pen-{number}.0.tar.gz").write_bytes(b"ink" * 1000 * (number + 1))
-    (root / "Dockerfile").write_text(DOCKERFILE)
+    write(root)
     (root / "docker-compose.yml").write_text(COMPOSE.format(base=needed("MYSTIC_TEST_BASE_IMAGE", "image")))
     subprocess.run([sys.executable, "-m", "mystic_agent.cli", "init"], cwd=root, check=True, capture_output=True)
     return Project(root, name)
@@ -61,7 +44,7 @@ def listing(project: Project) -> bytes:
 
 
 def _listing(project: Project) -> bytes:
-    status, body = get(project.app, "/simple/pen/")
+    status, body = get(project.app, PAGE)
     return body if status == 200 else b""
 
 

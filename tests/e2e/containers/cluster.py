@@ -1,0 +1,127 @@
+"""A real cluster with this checkout's manifests and images in it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .engine import AGENT, COLLECTOR, ROOT, images, needed, until
+
+MANIFESTS = ROOT / "deploy" / "kubernetes"
+OVERLAY = """\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: mystic
+bases: [base]
+images:
+  - {{name: gnosis-mystic, newName: {image}, newTag: latest}}
+patchesStrategicMerge:
+  - |-
+    apiVersion: apps/v1
+    kind: StatefulSet
+    metadata: {{name: mystic}}
+    spec: {{template: {{spec: {{containers: [{{name: mystic, imagePullPolicy: Never}}]}}}}}}
+  - |-
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: {{name: mystic-injector}}
+    spec:
+      template:
+        spec:
+          containers:
+            - name: injector
+              imagePullPolicy: Never
+              env: [{{name: MYSTIC_AGENT_IMAGE, value: "{agent}"}}, {{name: MYSTIC_AGENT_PULL_POLICY, value: Never}}]
+"""
+
+
+def kubectl(*words: str, given: str = "", check: bool = True) -> str:
+    done = subprocess.run(["kubectl", *words], input=given, capture_output=True, text=True, timeout=180)
+    said = f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert not check or done.returncode == 0, f"kubectl {shlex.join(words)}\n{said}"
+    return done.stdout.strip()
+
+
+def read(*words: str) -> dict[str, Any]:
+    found = json.loads(kubectl("get", *words, "--output", "json"))
+    assert isinstance(found, dict)
+    return found
+
+
+def ready() -> None:
+    """Skip the test unless a cluster answers and takes images."""
+    needed("KUBECONFIG", "cluster")
+    needed("MYSTIC_TEST_KUBE_LOAD", "command that brings images to the cluster")
+    if subprocess.run(["kubectl", "version", "--request-timeout=5s"], capture_output=True).returncode:
+        pytest.skip("the cluster of KUBECONFIG does not answer")
+
+
+def load(*tags: str) -> None:
+    """Bring images to the cluster's node."""
+    done = subprocess.run([*shlex.split(os.environ["MYSTIC_TEST_KUBE_LOAD"]), *tags], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[str]:
+    """Make a namespace in which pods can start, and leave nothing of it."""
+    kubectl("create", "namespace", name)
+    try:
+        account = ("--namespace", name, "get", "serviceaccount", "default", "--ignore-not-found", "--output", "name")
+        until(lambda: kubectl(*account), "the namespace has its account")
+        until(lambda: "token" in kubectl("--namespace", name, "get", "secrets", check=False), "the account has a token")
+        yield name
+    finally:
+        kubectl(
+            "--namespace", name, "delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false", check=False
+        )
+        kubectl("delete", "namespace", name, "--timeout=120s", check=False)
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[str]:
+    """Apply the base with this checkout's images; the address of the collector, which the cluster's nodes reach.
+
+    There is one such installation in a cluster, so test processes take turns.
+    """
+    images()
+    with open(Path(tempfile.gettempdir()) / f"mystic-test-cluster-{os.getuid()}.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        load(COLLECTOR, AGENT)
+        (folder / "base").symlink_to(MANIFESTS / "base")
+        overlay = OVERLAY.format(image=COLLECTOR.partition(":")[0], agent=AGENT)
+        (folder / "kustomization.yaml").write_text(overlay)
+        manifests = kubectl("kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder), check=False)
+        manifests = manifests or kubectl("kustomize", str(folder))
+        with namespace("mystic"):
+            try:
+                kubectl("apply", "--filename", "-", given=manifests)
+                yield _reachable()
+            except BaseException:
+                print(kubectl("--namespace", "mystic", "describe", "pods", check=False)[-6000:])
+                for part in ("statefulset/mystic", "deployment/mystic-injector"):
+                    print(kubectl("--namespace", "mystic", "logs", part, "--tail=30", check=False))
+                raise
+            finally:
+                kubectl("delete", "--filename", "-", "--wait=false", "--ignore-not-found", given=manifests, check=False)
+
+
+def _reachable() -> str:
+    """Wait for all of it; where a cluster has no names for services, they are told by their addresses."""
+    address: str = read("--namespace", "mystic", "service", "mystic")["spec"]["clusterIP"]
+    of = ("--namespace", "mystic")
+    kubectl(*of, "set", "env", "deployment/mystic-injector", f"MYSTIC_INJECT_HOST={address}")
+    kubectl(*of, "set", "env", "statefulset/mystic", f"MYSTIC_ALLOWED_HOSTS={address}")
+    for part in ("statefulset/mystic", "deployment/mystic-injector"):
+        kubectl(*of, "rollout", "status", part, "--timeout=120s")
+    return address
