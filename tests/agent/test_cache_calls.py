@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 import traceback
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -338,7 +337,7 @@ def explode(*_):
 
 
 def wait_for_ever(*_):
-    time.sleep(3600)
+    threading.Event().wait(3600)
 
 
 class Meta(type):
