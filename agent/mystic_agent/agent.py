@@ -27,6 +27,7 @@ from mystic_agent.recursion import Allowance
 from mystic_agent.rota import Rota
 from mystic_agent.scope import Scope
 from mystic_agent.settings import Settings
+from mystic_agent.strategies.background import background
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -59,6 +60,7 @@ class Agent:
         collector = Endpoint(settings.host, settings.port, api_key=settings.api_key).collector()
         self.archive = CollectorArchive(collector, started=self.threads.add)
         self.attachments.archive = self.archive
+        background.threads = self.threads
         self.shelf: CollectorShelf | None = None
         if settings.cache_key:
             self.shelf = CollectorShelf(collector, started=self.threads.add)

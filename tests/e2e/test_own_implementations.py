@@ -3,55 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import urllib.parse
 import zipfile
 from typing import Any
 
 import pytest
-from lab import BIN, BOOTSTRAP, PATIENCE, Lab, free_port, request, running, until
+from lab import BIN, BOOTSTRAP, PATIENCE, Lab, until
 from pages import Page
-
-SERVER = """
-import http.server, importlib, json, sys, urllib.parse
-
-module, _, name = sys.argv[1].partition(":")
-function = getattr(importlib.import_module(module), name)
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        given = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
-        try:
-            answer = {"returned": function(**given)} if given else {}
-        except Exception as error:
-            answer = {"raised": type(error).__name__, "text": str(error)}
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
-"""
-
-
-class Service:
-    """One process that answers with what a function gives."""
-
-    def __init__(self, lab: Lab, function: str, **env: str) -> None:
-        self.port = free_port()
-        (lab.folder / "server.py").write_text(SERVER)
-        env = lab.environment(**{"PYTHONPATH": str(BOOTSTRAP), **env})
-        command = (BIN / "python", "server.py", function, self.port)
-        lab.stack.enter_context(running(*command, log=lab.log, cwd=lab.folder, env=env))
-        until(lambda: lab.answers(self.port, "/"), "the service")
-
-    def call(self, **arguments: str) -> Any:
-        return request(self.port, "GET", "/?" + urllib.parse.urlencode(arguments))[1]
+from service import Service
 
 
 def hijack(lab: Lab, body: dict[str, Any], identity: str = "") -> str:
@@ -159,9 +117,9 @@ def test_what_production_gave_is_replayed_in_development_and_drift_is_told(lab: 
     [body] = page.requests
     production = Service(lab, "rates:rate", MYSTIC_ENV="production")
     identity = hijack(lab, body)
-    missing = {"raised": "LookupError", "text": "no such currency: XXX"}
+    missing = {"raised": "LookupError", "text": "no such currency: QQQ"}
     until(lambda: (production.call(currency="EUR"), recorded(lab))[1] == 1, "the first outcome")
-    assert production.call(currency="XXX") == missing
+    assert production.call(currency="QQQ") == missing
     until(lambda: recorded(lab) == 2, "both outcomes")
     assert "k-123" not in str(lab.api("GET", "/api/recordings/rates-of-may")[1])
     lab.stop_collector()
@@ -170,7 +128,7 @@ def test_what_production_gave_is_replayed_in_development_and_drift_is_told(lab: 
     development = Service(lab, "rates:rate", MYSTIC_ENV="development", RATE="9")
     replayed = {"returned": {"currency": "EUR", "rate": 1.5, "api_key": "[redacted]"}}
     until(lambda: development.call(currency="EUR") == replayed, "the replay")
-    assert development.call(currency="XXX") == missing
+    assert development.call(currency="QQQ") == missing
     assert development.call(currency="USD")["returned"]["rate"] == 9.0
     assert production.call(currency="EUR")["returned"]["rate"] == 1.5
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Condition, Thread, get_ident
 
 from mystic_agent.guard import guard
 
@@ -23,11 +23,13 @@ class Background:
         most: pieces of work that may wait.
 
     Attributes:
-        alive: how many threads there are, 0 or 1; for those who count the threads of the process.
+        alive: how many threads there are, 0 or 1.
+        threads: identities of the agent's threads; ours is among them while it lives.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
+        self.threads: set[int] = set()
         self.reset()
 
     def reset(self) -> None:
@@ -57,11 +59,13 @@ class Background:
             return True
 
     def _run(self, condition: Condition) -> None:
+        self.threads.add(get_ident())
         try:
             while (work := self._next(condition)) is not None:
                 guard.run("background", work, None)
                 del work  # it holds arguments of the application
         finally:
+            self.threads.discard(get_ident())
             if condition is self._condition:
                 self.alive = 0
 

@@ -140,67 +140,78 @@ def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
 
 def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
     """Return a stage that hands calls to the user's object."""
-    own = kept(subject, "custom", {**options, "hijack": subject.hijack}, lambda: _Own(subject, options))
-    function, ward = Function(subject.name, subject.kind, subject.parameters), subject.guard
-    answered, proceeded, raised = decisions(subject, "custom", "answered", "proceeded", "raised")
-    passed = Decision(subject, "custom", "passed", "not ready, or taken off")
-
-    def begin() -> Any:
-        """Return the user's method, or None when it cannot be had."""
-        method = own.method or own.made(ward.give_up)
-        if method is None:
-            passed()
-        return method
-
-    def fail(error: Exception) -> None:
-        """Take what the user's object should not have raised."""
-        own.method, own.problem = None, "it failed"
-        ward.note(f"custom.{options['name']}", error)
-        ward.give_up("raised " + ": ".join(filter(None, describe(error) or ())))
-
-    def meant(call: Call, error: Exception) -> bool:
-        """True when the caller is to get ``error``; any other is a failure of the user's object."""
-        if call.passes(error):
-            ward.run("custom", proceeded if error is call.error else raised, None)
-            return True
-        ward.run("custom", fail, None, error)
-        return False
+    one, ward = _Custom(subject, options), subject.guard
 
     async def called_async(*values: Any) -> Any:
-        method = ward.run("custom", begin, None)
+        method = ward.run("custom", one.begin, None)
         if method is None:
             return await following(*values)
-        call = Call(function, values, following)
+        call = Call(one.function, values, following)
         try:
             result = await method(call)
         except FAULTS as error:
-            if meant(call, error):
+            if one.meant(call, error):
                 raise
         else:
-            ward.run("custom", proceeded if call.ran else answered, None)
+            ward.run("custom", one.told, None, call)
             return result
         if call.error is not None:  # outside of the handler, so that the failure does not become its context
             raise call.error
         return call.result if call.ran else await following(*values)
 
     def called(*values: Any) -> Any:
-        method = ward.run("custom", begin, None)
+        method = ward.run("custom", one.begin, None)
         if method is None:
             return following(*values)
-        call = Call(function, values, following)
+        call = Call(one.function, values, following)
         try:
             result = method(call)
         except FAULTS as error:
-            if meant(call, error):
+            if one.meant(call, error):
                 raise
         else:
-            ward.run("custom", proceeded if call.ran else answered, None)
+            ward.run("custom", one.told, None, call)
             return result
         if call.error is not None:
             raise call.error
         return call.result if call.ran else following(*values)
 
     return called_async if subject.kind == "coroutine" else called
+
+
+class _Custom:
+    """What stands between callers and the user's object."""
+
+    def __init__(self, subject: Subject, options: Mapping[str, Any]) -> None:
+        self.own = kept(subject, "custom", {**options, "hijack": subject.hijack}, lambda: _Own(subject, options))
+        self.function = Function(subject.name, subject.kind, subject.parameters)
+        self.ward, self.name = subject.guard, options["name"]
+        self.answered, self.proceeded, self.raised = decisions(subject, "custom", "answered", "proceeded", "raised")
+        self.passed = Decision(subject, "custom", "passed", "not ready, or taken off")
+
+    def begin(self) -> Callable[[Call], Any] | None:
+        """Return the user's method, or None when it cannot be had."""
+        method = self.own.method or self.own.made(self.ward.give_up)
+        if method is None:
+            self.passed()
+        return method
+
+    def told(self, call: Call) -> None:
+        """Count a call that the user's object has answered."""
+        (self.proceeded if call.ran else self.answered)()
+
+    def meant(self, call: Call, error: Exception) -> bool:
+        """True when the caller is to get ``error``; any other is a failure of the user's object."""
+        if call.passes(error):
+            self.ward.run("custom", self.proceeded if error is call.error else self.raised, None)
+            return True
+        self.ward.run("custom", self._fail, None, error)
+        return False
+
+    def _fail(self, error: Exception) -> None:
+        self.own.method, self.own.problem = None, "it failed"
+        self.ward.note(f"custom.{self.name}", error)
+        self.ward.give_up("raised " + ": ".join(filter(None, describe(error) or ())))
 
 
 _METHODS = {"function": "call", "coroutine": "call_async"}

@@ -14,25 +14,18 @@ from contextvars import Context, copy_context
 from time import monotonic_ns, perf_counter_ns
 from typing import Any, NamedTuple
 
-from mystic_agent.cache.frozen import frozen, weight
 from mystic_agent.guard import FAULTS
-from mystic_agent.observe.span import place_now
 from mystic_agent.redact import clean, cut
 from mystic_agent.strategies import Stage, Subject, alternative
 from mystic_agent.strategies.alternative import Alternative, Crossing, inside
 from mystic_agent.strategies.background import Background, background
+from mystic_agent.strategies.beside import Beside, Old, copied
 from mystic_agent.strategies.compare import Difference, Incomparable, Tolerance, difference
 from mystic_agent.strategies.decision import Decision, decisions
 from mystic_agent.strategies.kept import kept
 from mystic_agent.strategies.reading import Unreadable
 from mystic_agent.strategies.sticky import Sticky
 from mystic_agent.strategies.trial import BACK, CANARY, FULL, SHADOW, Ran, Rules, Trial, Turn
-
-MOST_BYTES = 2**20
-"""Estimated bytes of arguments, or of a result, that are copied for one call."""
-
-MOST_TASKS = 16
-"""Calls of one new coroutine function under way at once beside the old one."""
 
 EVENT = "mystic.shadow"
 
@@ -150,10 +143,11 @@ class _Shadow:
         )
         mine = {**options, "hijack": subject.hijack}
         self.state = kept(subject, "shadow", mine, lambda: _State(Trial(rules, options["begin"], clock), behind))
-        self.trial, self.subject, self.behind = self.state.trial, subject, behind
+        self.trial, self.subject = self.state.trial, subject
         self.sample: float = options["sample"]
         self.random = random
         self.to = Alternative(subject, options["to"])
+        self.beside = Beside(subject, self.to, behind, self.state.tasks, self.judge, self.bypass)
         self.sticky = Sticky(subject, options["key"], options["share"], options["salt"]) if options["key"] else None
         self.share: float = options["share"]
         self.uncopied = frozenset(subject.parameters.index(name) for name in options["uncopied"])
@@ -202,12 +196,12 @@ class _Shadow:
         """Return the arguments for the new one, copied before the old one may change them."""
         if self.sample <= 0 or self.random() >= self.sample:
             return None, None
-        if self.state.full():
+        if self.beside.full:
             self.dropped()
             return None, None
         try:
             given = [None if i in self.uncopied else value for i, value in enumerate(values)]
-            copies = _copied(given, "arguments")
+            copies = copied(given, "arguments")
         except Incomparable as why:
             self.bypass(why.reason)
             return None, None
@@ -224,80 +218,18 @@ class _Shadow:
         ran = Ran(elapsed, error is not None)
         if call.stage != SHADOW:
             self.turned(self.trial.one(call.stage, call.function is not None, ran))
-        if call.copies is None:
+        if call.copies is None or call.context is None:
             return
         try:
-            [kept_result] = _copied([result], "result")
+            [kept_result] = copied([result], "result")
         except Incomparable as why:
             self.bypass(why.reason)
             return
-        old = _Old(call, ran, kept_result, type(error) if error is not None else None)
-        if not self._start(old):
+        kind = type(error) if error is not None else None
+        if not self.beside.start(Old(call.stage, call.copies, call.context, ran, kept_result, kind)):
             self.dropped()
 
-    def _start(self, old: _Old) -> bool:
-        if self.subject.kind != "coroutine":
-            context, guard = old.call.context, self.subject.guard
-            assert context is not None  # noqa: S101 -- copied together with the arguments
-            return self.behind.put(lambda: context.run(guard.run, "shadow", self._sync, None, old))
-        import asyncio
-
-        loop = asyncio._get_running_loop()
-        if loop is None:
-            self.bypass("no asyncio event loop")
-            return True
-        if self.state.full():
-            return False
-        task = loop.create_task(self._async(old), context=old.call.context)
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # the application did not make it
-        self.state.tasks.add(task)
-        task.add_done_callback(self.state.tasks.discard)
-        return True
-
-    def _sync(self, old: _Old) -> None:
-        """Call the new function, on our own thread."""
-        function, args, kwargs = self._new(old)
-        if function is None:
-            return
-        crossing = Crossing(self.subject)
-        started = perf_counter_ns()
-        error: BaseException | None
-        try:
-            result, error = function(*args, **kwargs), None
-        except (*_ENDS, KeyboardInterrupt) as raised:
-            result, error = None, raised
-        elapsed = perf_counter_ns() - started
-        crossing.end()
-        self.judge(old, Ran(elapsed, error is not None), result, error)
-
-    async def _async(self, old: _Old) -> None:
-        """Call the new coroutine function, in a task of the caller's event loop."""
-        function, args, kwargs = self.subject.guard.run("shadow", self._new, (None, (), {}), old)
-        if function is None:
-            return
-        crossing = Crossing(self.subject)
-        started = perf_counter_ns()
-        error: BaseException | None
-        try:
-            result, error = await function(*args, **kwargs), None
-        except _ENDS as raised:
-            result, error = None, raised
-        finally:
-            crossing.end()
-        elapsed = perf_counter_ns() - started
-        self.subject.guard.run("shadow", self.judge, None, old, Ran(elapsed, error is not None), result, error)
-
-    def _new(self, old: _Old) -> tuple[Any, tuple[Any, ...], Mapping[str, Any]]:
-        place_now.set(None)  # the caller's trace is the caller's
-        function = self.to.function()
-        if function is None:
-            self.bypass(self.to.problem)
-            return None, (), {}
-        assert old.call.copies is not None  # noqa: S101 -- see leave
-        args, kwargs = self.to.arrange(old.call.copies)
-        return function, args, kwargs
-
-    def judge(self, old: _Old, new: Ran, result: Any, error: BaseException | None) -> None:
+    def judge(self, old: Old, new: Ran, result: Any, error: BaseException | None) -> None:
         """Compare what both gave."""
         found: Difference | None = None
         if old.ran.failed != new.failed or old.error is not (type(error) if error is not None else None):
@@ -308,7 +240,7 @@ class _Shadow:
             except Incomparable as why:
                 self.bypass(why.reason)
                 return
-        turn = self.trial.both(old.call.stage, found is None, old.ran, new)
+        turn = self.trial.both(old.stage, found is None, old.ran, new)
         failed, slow = new.failed and not old.ran.failed, not new.failed and self.trial.slower(old.ran, new)
         outcome = "failed" if failed else "differs" if found else "slower" if slow else "same"
         self.came[outcome]()
@@ -340,16 +272,6 @@ class _Shadow:
 
 
 _TELL_EVERY = 20
-_ENDS = (*FAULTS, SystemExit)  # what nobody asked the new one for must not end our thread, nor the event loop
-
-
-class _Old(NamedTuple):
-    """What the old one gave: the call, how it ran, a copy of the result, and the type of what it raised."""
-
-    call: _Call
-    ran: Ran
-    result: Any
-    error: type[Exception] | None
 
 
 class _State:
@@ -368,33 +290,11 @@ class _State:
         self.seen = 0
         self._behind = behind
 
-    def full(self) -> bool:
-        """True when no more calls of the new one can be under way."""
-        return len(self.tasks) >= MOST_TASKS or self._behind.full
-
     def reset(self) -> None:
         """Begin the stage anew, as a forked child does."""
         self.trial.reset()
-        self.tasks = set()
+        self.tasks.clear()
         self._behind.reset()
-
-
-def _copied(values: list[Any], what: str) -> list[Any]:
-    """Return copies that share nothing mutable with ``values``; one object among them twice stays one.
-
-    Raises:
-        Incomparable: when they are too large, or cannot be copied.
-    """
-    if all(frozen(value) for value in values):
-        return values
-    if weight(values) > MOST_BYTES:
-        raise Incomparable(f"{what} of more than {MOST_BYTES >> 20} MiB")
-    import copy
-
-    try:
-        return copy.deepcopy(values)
-    except FAULTS:
-        raise Incomparable(f"{what} cannot be copied") from None
 
 
 def _kind(error: type[BaseException] | None) -> str:

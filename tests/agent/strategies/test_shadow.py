@@ -10,7 +10,7 @@ import time
 import pytest
 from module_under_test import hijack
 from mystic_agent.strategies import background as module
-from mystic_agent.strategies import shadow
+from mystic_agent.strategies import beside
 from mystic_agent.strategies.background import Background, background
 
 SOURCE = """
@@ -229,7 +229,7 @@ class Uncopyable:
         (Uncopyable(), "arguments cannot be copied"),
         (threading.Lock(), "arguments cannot be copied"),
         (iter([1]), "result of type builtins.list_iterator"),
-        (bytearray(shadow.MOST_BYTES + 1), "arguments of more than 1 MiB"),
+        (bytearray(beside.MOST_BYTES + 1), "arguments of more than 1 MiB"),
     ],
 )
 def test_what_cannot_be_copied_or_compared_is_left_to_the_old_one_with_the_reason(shop, value, reason):
@@ -254,7 +254,7 @@ def test_a_coroutine_function_is_tried_in_tasks_of_the_same_loop(shop):
     put(shop, "later_too", "later")
 
     async def work():
-        results = [await shop.bound("later")(n) for n in range(shadow.MOST_TASKS + 4)]
+        results = [await shop.bound("later")(n) for n in range(beside.MOST_TASKS + 4)]
         while not shop.module.entered.is_set():
             await asyncio.sleep(0)
         shop.module.hold.set()
@@ -262,8 +262,8 @@ def test_a_coroutine_function_is_tried_in_tasks_of_the_same_loop(shop):
             await asyncio.sleep(0)
         return results
 
-    assert asyncio.run(work()) == [{"key": n} for n in range(shadow.MOST_TASKS + 4)]
-    assert shop.decisions("later") == {"old": shadow.MOST_TASKS + 4, "same": shadow.MOST_TASKS, "dropped": 4}
+    assert asyncio.run(work()) == [{"key": n} for n in range(beside.MOST_TASKS + 4)]
+    assert shop.decisions("later") == {"old": beside.MOST_TASKS + 4, "same": beside.MOST_TASKS, "dropped": 4}
 
 
 def test_a_coroutine_that_ends_the_program_beside_the_old_one_does_not(shop):
@@ -332,9 +332,7 @@ def test_a_forked_child_begins_its_stage_anew(shop):
     assert shop.module.entered.wait(20)
     shop.module.hold.set()
     settle()
-    [state] = [
-        one for one in shop.attachments.by_name[shop.name("old")].keep.values() if isinstance(one, shadow._State)
-    ]
+    [state] = shop.attachments.by_name[shop.name("old")].keep.values()
     assert "1 calls" in state.trial.told()
     state.reset()
     assert ("0 calls" in state.trial.told(), background.alive) == (True, 0)
