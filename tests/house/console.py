@@ -67,7 +67,7 @@ class Console:
             self._start(command[:-1], step.expected)
             self._until_served(ours for theirs, ours in self.ports.items() if theirs in step.command)
             return
-        looks = re.match(r"mystic (status|explain|inspect)|curl -s http\S+$", command) is not None
+        looks = re.match(r"mystic (status|explain|inspect|logs|snapshots)|curl -s http\S+$", command) is not None
         deadline = time.monotonic() + PATIENCE
         while True:
             done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 
 import pytest
@@ -29,8 +30,8 @@ def recurse(self, *_):
     return repr(self)
 
 
-def sleep(*_):
-    time.sleep(3600)
+def hang(*_):
+    threading.Event().wait(3600)
 
 
 class Meta(type):
@@ -45,7 +46,7 @@ class Meta(type):
 def values():
     """Return new hostile values by name."""
     made = {}
-    for name, hook in {"raising": explode, "recursive": recurse, "sleeping": sleep}.items():
+    for name, hook in {"raising": explode, "recursive": recurse, "hanging": hang}.items():
         made[name] = type("Hostile", (), dict.fromkeys(HOOKS.split(), hook))()
     made["of a hostile metaclass"] = Meta("Hostile", (), {})()
     for base in (str, int, list, dict, tuple, set, bytes, float):
