@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import traceback
 import warnings
 from concurrent.futures import ThreadPoolExecutor
