@@ -29,6 +29,7 @@ from mystic_collector.chat.tools import (
     hijacks,
     impact,
     logs,
+    servers,
     snapshots,
     status,
     traces,
@@ -68,6 +69,8 @@ class Offered:
 _LOOKS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _CHANGES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 _UNDOES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=False)
+_REACHES = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True)
+_RUNS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True)
 
 TOOLS: tuple[Offered, ...] = (
     Offered(status.mystic_status, "Is Mystic healthy?", _LOOKS),
@@ -86,6 +89,10 @@ TOOLS: tuple[Offered, ...] = (
     Offered(hijacks.list_hijacked_functions, "List hijacks", _LOOKS),
     Offered(impact.get_hijack_impact, "What a hijack has changed", _LOOKS),
     Offered(undo.undo_change, "Undo a change", _UNDOES, True),
+    Offered(servers.list_mcp_servers, "List MCP servers", _REACHES),
+    Offered(servers.start_mcp_server, "Start an MCP server", _RUNS, True),
+    Offered(servers.stop_mcp_server, "Stop an MCP server", _UNDOES, True),
+    Offered(servers.call_mcp_tool, "Call a tool of an MCP server", _RUNS, True),
 )
 
 
@@ -96,7 +103,10 @@ def build_server(
 
     @asynccontextmanager
     async def lifespan(server: MCPServer[Chat]) -> AsyncIterator[Chat]:
-        yield chat
+        try:
+            yield chat
+        finally:
+            await chat.collector.close()
 
     offered = [one for one in TOOLS if not (one.changes and chat.read_only)]
     server: MCPServer[Chat] = MCPServer(
