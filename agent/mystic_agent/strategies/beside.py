@@ -115,6 +115,9 @@ class Beside:
 
     async def _async(self, old: Old) -> None:
         """Call the new coroutine function, in a task of the caller's event loop."""
+        import asyncio
+
+        await asyncio.sleep(0)  # where tasks begin at once, this one does not: the caller goes first
         function, args, kwargs = self._subject.guard.run("shadow", self._new, (None, (), {}), old)
         if function is None:
             return

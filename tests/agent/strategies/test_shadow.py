@@ -363,6 +363,52 @@ def test_work_that_ends_the_thread_does_not_end_the_work_after_it(monkeypatch):
     assert done.wait(20)
 
 
+def test_threads_see_every_stage_and_every_call_is_counted_once(shop):
+    put(shop, "returning_too", "returning", minimum=100, share=0.5)
+    start, wrong = threading.Barrier(8), []
+
+    def work(number):
+        start.wait(20)
+        for n in range(400):
+            if shop.module.returning([number, n]) != [number, n]:
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    settle()
+    for n in range(2000):  # whatever was dropped, there are enough calls now
+        shop.module.returning(n)
+        settle()
+        if note(shop, "returning").startswith("shadow: full"):
+            break
+    decisions = shop.decisions("returning")
+    assert (wrong, decisions["full"] > 0, decisions["canary"] > 0) == ([], True, True)
+    assert sum(decisions[name] for name in ("old", "canary", "full")) == 3200 + n + 1
+    assert decisions["same"] + decisions.get("dropped", 0) == decisions["old"]
+    assert [dict(event.attributes)["mystic.shadow.after"] for event in told(shop)] == ["canary", "full"]
+
+
+def test_a_loop_that_begins_tasks_at_once_lets_the_caller_go_first(shop):
+    if not hasattr(asyncio, "eager_task_factory"):
+        pytest.skip("this Python has no eager tasks")
+    put(shop, "later_too", "later")
+    shop.module.hold.set()
+
+    async def work():
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        result = await shop.bound("later")(1)
+        first = list(shop.module.calls)
+        while len(asyncio.all_tasks()) > 1:
+            await asyncio.sleep(0)
+        return result, first
+
+    assert asyncio.run(work()) == ({"key": 1}, [])
+    assert shop.decisions("later") == {"old": 1, "same": 1}
+
+
 def test_the_context_of_a_call_is_its_own(shop):
     put(shop, "new")
     for name in ("ada", "bob"):
