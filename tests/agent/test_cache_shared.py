@@ -357,6 +357,63 @@ def test_a_collector_that_never_answers_is_given_up_after_three_calls(tmp_path):
             assert app.module.runs == ["0", "1", "2", "3"]
 
 
+def answer(connection, reply):
+    """Play a server that says the same to whatever is asked, until nobody asks any more."""
+    with connection:
+        while connection.recv(65536):
+            connection.sendall(reply)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+HOSTILE = {
+    "no HTTP": b"hello\r\n\r\n",
+    "a refusal": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+    "a redirect": b"HTTP/1.1 307 Elsewhere\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+    "a cut frame": OK % (5, b"\x00\x00\x00\x09a"),
+    "more frames than asked for": OK % (12, bytes(12)),
+    "a giant": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + bytes(5 * 2**20),
+    "a pickle": OK
+    % (4 + len(pickle.dumps(Bomb())), len(pickle.dumps(Bomb())).to_bytes(4, "big") + pickle.dumps(Bomb())),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_collector_changes_no_result(tmp_path, what):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with contextlib.suppress(OSError):
+                        answer(connection, HOSTILE[what])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with process(tmp_path, server.getsockname()[1]) as app:
+            app.cache("price")
+            for n in range(3):
+                assert app.module.price(str(n)) == {"item": str(n), "total": (1, 2.5)}
+            assert app.module.runs == ["0", "1", "2"]
+            assert app.decisions("price")["miss"] == 3
+            if what == "a pickle":
+                assert app.decisions("price")["kept_out shared scope: entry not signed by us"] >= 1
+            else:
+                until(lambda: not app.shelf.reachable, "the breaker")
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_what_waits_is_handed_over_at_the_end(tmp_path, collector):
+    with process(tmp_path, collector.server.address[1]) as app:
+        app.cache("price")
+        for n in range(50):
+            app.module.price(f"last {n}")
+        name = app.module.__name__
+    assert sum(name in row for row in collector.parts.cache._cache.iterkeys()) == 50
+
+
 def test_a_collector_that_comes_back_is_found_by_itself(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -28,18 +28,21 @@ _LOCALS = frozenset(
         ("eventlet.corolocal", "local"),
         ("gevent._gevent_clocal", "local"),
         ("gevent.local", "local"),
+        ("starlette_context.ctx", "_Context"),
         ("werkzeug.local", "Local"),
         ("werkzeug.local", "LocalProxy"),
         ("werkzeug.local", "LocalStack"),
     }
 )
 _READERS = {
+    "crum": frozenset({"get_current_request", "get_current_user"}),
     "django.utils.timezone": frozenset(
         {"get_current_timezone", "get_current_timezone_name", "localdate", "localtime", "make_aware", "make_naive"}
     ),
     "django.utils.translation": frozenset(
         {"get_language", "get_language_bidi", "gettext", "ngettext", "npgettext", "pgettext"}
     ),
+    "structlog.contextvars": frozenset({"get_contextvars", "get_merged_contextvars"}),
     "flask_babel": frozenset({"get_locale", "get_timezone", "gettext", "ngettext", "npgettext", "pgettext"}),
 }
 """Functions that answer for the caller's context, by their modules."""
