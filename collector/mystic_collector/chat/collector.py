@@ -43,15 +43,29 @@ class Collector:
 
     def __init__(self, address: str, key: str = "", inside: ASGIApp | None = None) -> None:
         self.address = address
-        transport = httpx.ASGITransport(inside, raise_app_exceptions=False) if inside is not None else None
-        self._client = httpx.AsyncClient(
-            # From inside it goes through the same gate, under the name that always passes.
-            base_url="http://localhost" if inside is not None else address,
-            headers={API_KEY_HEADER: key} if key else {},
-            timeout=PATIENCE,
-            transport=transport,
-            trust_env=False,  # proxies of the environment are for the outside
-        )
+        self._key = key
+        self._inside = inside
+        self._open: httpx.AsyncClient | None = None
+
+    @property
+    def _client(self) -> httpx.AsyncClient:
+        if self._open is None:
+            inside = self._inside
+            self._open = httpx.AsyncClient(
+                # From inside it goes through the same gate, under the name that always passes.
+                base_url=self.address if inside is None else "http://localhost",
+                headers={API_KEY_HEADER: self._key} if self._key else {},
+                timeout=PATIENCE,
+                transport=None if inside is None else httpx.ASGITransport(inside, raise_app_exceptions=False),
+                trust_env=False,  # proxies of the environment are for the outside
+            )
+        return self._open
+
+    async def close(self) -> None:
+        """Close connections; the next question opens one again."""
+        client, self._open = self._open, None
+        if client is not None:
+            await client.aclose()
 
     async def get(self, path: str, **query: Any) -> Any:
         """Return the answer to a GET; parameters that are None or empty are left out."""

@@ -75,7 +75,7 @@ async def ask(ctx: Asked, changes: Iterable[Change], confirmation: str) -> Appro
     if confirmation and any(hmac.compare_digest(confirmation.encode(), code.encode()) for code in codes):
         return Approval(approved=True)
     said = line("; ".join(change.said for change in changes), 1_000)
-    where = ", ".join(sorted({f"{one['service']} (process {one['pid']})" for one in concerned}))[:500]
+    where = ", ".join(sorted(set(concerned)))[:500]
     if can_ask(ctx):
         return Elicit(f"Mystic is asked to {said}. This changes behaviour in production: {where}.", Approval)
     raise ToolError(
@@ -91,14 +91,19 @@ def require(outcome: ElicitationResult[Approval]) -> None:
         raise ToolError("the user did not agree; nothing was changed")
 
 
-def _in_production(change: Change, processes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the processes in production whose behaviour would change."""
+def _in_production(change: Change, processes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return where in production behaviour would change: in which processes, or in those to come of a stage named."""
     found = []
     for one in processes:
         strategies = set(change.stages.get(one["stage"], change.stages.get("*", ())))
-        if one["stage"].lower() in PRODUCTION and change.service in ("*", one["service"]) and strategies - OBSERVING:
-            found.append(one)
-    return found
+        if _live(one["stage"]) and change.service in ("*", one["service"]) and strategies - OBSERVING:
+            found.append(f"{line(one['service'], 60)} (process {one['pid']})")
+    named = [stage for stage, strategies in change.stages.items() if _live(stage) and set(strategies) - OBSERVING]
+    return found or [f"every process of the stage {stage}" for stage in named]
+
+
+def _live(stage: str) -> bool:
+    return stage.lower() in PRODUCTION
 
 
 def _codes(ctx: Asked, changes: Iterable[Change]) -> list[str]:

@@ -154,6 +154,15 @@ def test_looking_and_other_stages_need_no_confirmation(shop: Running, tmp_path: 
     assert not call(shop.url, "hijack_function", stage="development", **CACHE).is_error
 
 
+def test_a_change_for_production_asks_also_while_nothing_runs_there(shop: Running) -> None:
+    assert call(shop.url, "hijack_function", stage="production", **CACHE).is_error
+    mocks = [{"function": "shop:price", "value": 1}]
+    assert call(shop.url, "mock_external_calls", stage="Prod", mocks=mocks).is_error
+    assert shop.get("/api/hijacks")["count"] == 0
+    assert not call(shop.url, "mock_external_calls", mocks=mocks).is_error
+    assert shop.get("/api/hijacks")["hijacks"][0]["stages"].keys() == {"development"}
+
+
 def test_a_read_only_chat_hides_and_refuses_what_changes(tmp_path: Path) -> None:
     with running(tmp_path, chat_read_only=True) as collector:
         report(collector, tmp_path)

@@ -75,6 +75,7 @@ async def approve_hijack(
     options: dict[str, Any],
     service: str,
     stage: str,
+    expires_in: str,
     dry_run: bool,
     confirmation: str,
 ) -> Approval | Elicit[Approval]:
@@ -85,7 +86,8 @@ async def approve_hijack(
     consent.refuse_when_read_only(ctx)
     target, where = await function_meant(collector, function), await service_meant(collector, service) or "*"
     said = f"put {strategy} {shortened(options, 300)} on {target}" + (f" of {where}" if where != "*" else "")
-    identity = {"target": target, "strategy": strategy, "options": options, "service": where, "stage": stage}
+    said += f" for {expires_in}" if expires_in else ""
+    identity = {"options": options, "service": where, "stage": stage}
     return await consent.ask(ctx, [Change(said, identity, where, {stage: [strategy]})], confirmation)
 
 
