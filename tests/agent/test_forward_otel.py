@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 from mystic_agent.forward_otel.exporters import exporters, interval_seconds
+from mystic_agent.forward_otel.logs import emitted
 from mystic_agent.forward_otel.metrics import metrics_data
 from mystic_agent.forward_otel.spans import readable
-from mystic_agent.otlp import encode_metrics, encode_spans
-from mystic_agent.records import Count, Reading, SpanRecord
+from mystic_agent.otlp import encode_logs, encode_metrics, encode_spans
+from mystic_agent.records import Count, Event, Reading, SpanRecord
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs as official_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics as official_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as official_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
@@ -38,6 +41,20 @@ def test_a_span_of_the_sdk_says_what_our_own_encoder_says() -> None:
 
     theirs.spans[0].flags = 0
     assert ours == theirs
+
+
+def test_an_event_of_the_sdk_says_what_our_own_encoder_says() -> None:
+    inside = Event("mystic.snapshot", 7, "{}", 17, b"t" * 16, b"s" * 8, (("mystic.function", "shop:buy"), ("n", 3)))
+    for event in (inside, Event("mystic.log", 7, "text")):
+        from opentelemetry.sdk._logs import ReadableLogRecord
+
+        made = emitted(event, Resource({}))
+        record = ReadableLogRecord(made.log_record, made.resource, made.instrumentation_scope)
+        theirs = official_logs([record]).resource_logs[0].scope_logs[0]
+        ours = ExportLogsServiceRequest.FromString(encode_logs(b"", [event])).resource_logs[0].scope_logs[0]
+
+        theirs.log_records[0].flags = 0
+        assert ours == theirs
 
 
 def test_metrics_of_the_sdk_say_what_our_own_encoder_says() -> None:
@@ -74,7 +91,7 @@ HEAD = """
 import json, sys
 from mystic_agent.forward_otel import Forward
 assert not any(name.startswith("opentelemetry") for name in sys.modules), "imported before it is needed"
-from mystic_agent.records import Batch, Count, Reading, SpanRecord
+from mystic_agent.records import Batch, Count, Event, Reading, SpanRecord
 forward = Forward((("service.name", "shop"),), 1)
 SPAN = SpanRecord("shop:buy", b"t" * 16, b"s" * 8, b"p" * 8, 1000, 2000, ("ValueError", "no"), (("n", 3),))
 READING = Reading("shop:buy", (0, 0, 0, 4, *[0] * 60), 20, 5, 5, 1)
@@ -145,6 +162,42 @@ print(json.dumps({
         "metrics": ["theirs", 4, 1, 0.5],
         "exports": 2,
     }
+
+
+def test_the_applications_log_processors_get_events_but_no_line_that_its_logging_has_already() -> None:
+    out = run(
+        """
+from opentelemetry import _logs
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+kept = InMemoryLogRecordExporter()
+provider = LoggerProvider(resource=Resource({"service.name": "theirs"}))
+provider.add_log_record_processor(SimpleLogRecordProcessor(kept))
+_logs.set_logger_provider(provider)
+forward(Batch(events=[Event("mystic.log", 5, "line"), Event("mystic.snapshot", 6, "{}", 17, b"t" * 16, b"s" * 8)]))
+print(json.dumps([[one.log_record.event_name, one.log_record.body, one.log_record.timestamp,
+                   one.resource.attributes["service.name"]] for one in kept.get_finished_logs()]))
+"""
+    )
+
+    assert json.loads(out) == [["mystic.snapshot", "{}", 6, "theirs"]]
+
+
+def test_without_a_log_provider_events_go_where_the_environment_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+
+    async def receive() -> Any:
+        async with OtelTapHttpProtobufReceiver(OtelTapHttpProtobufReceiverSettings(http_port=port)) as tap:
+            waiting = asyncio.ensure_future(tap.await_log(lambda log: True, 30))
+            await asyncio.sleep(0)
+            script = 'forward(Batch(events=[Event("mystic.log", 5, "line")]))\nforward.flush(5)'
+            await asyncio.to_thread(run, script, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
+            return await waiting
+
+    log = asyncio.run(receive())
+    assert (log.event_name, log.body.string_value) == ("mystic.log", "line")
 
 
 def test_a_reader_that_fetches_is_offered_calls_errors_and_time() -> None:

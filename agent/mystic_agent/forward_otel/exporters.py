@@ -10,7 +10,7 @@ def exporters(signal: str, environ: Mapping[str, str]) -> list[Any]:
     """Return the exporters that OTEL_{TRACES,METRICS}_EXPORTER names, ``otlp`` by default, made with their defaults.
 
     Args:
-        signal: ``traces`` or ``metrics``.
+        signal: ``traces``, ``metrics`` or ``logs``.
 
     Raises:
         LookupError: naming an exporter that no installed package offers.

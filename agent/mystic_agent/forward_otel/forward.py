@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mystic_agent import __version__
 from mystic_agent.contract import wire
 from mystic_agent.forward_otel.exporters import exporters, interval_seconds
+from mystic_agent.forward_otel.logs import emitted
 from mystic_agent.forward_otel.metrics import metrics_data
 from mystic_agent.forward_otel.spans import readable
 from mystic_agent.link.gate import load
 from mystic_agent.otlp.metrics import UNITS
-from mystic_agent.records import Attribute, Batch, Count, Reading, SpanRecord
+from mystic_agent.records import Attribute, Batch, Count, Event, Reading, SpanRecord
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor
 
@@ -28,6 +30,7 @@ _PARTS = (
     "opentelemetry.sdk.metrics.export",
     "opentelemetry.sdk.trace.export",
 )
+_LOG_PARTS = ("opentelemetry._logs", "opentelemetry.sdk._logs.export")
 _MILLISECONDS = 1000
 _SECONDS_PER_EXPORT = 10.0
 
@@ -64,6 +67,7 @@ class Forward:
         self._start_ns = start_ns
         self._environ = environ
         self._own_processor: SpanProcessor | None = None
+        self._own_log_processors: list[BatchLogRecordProcessor] | None = None
         self._own_exporters: list[_Gate] | None = None
         self._latest: tuple[Sequence[Reading], Sequence[Count]] = ((), ())
         self._due = 0.0
@@ -73,12 +77,14 @@ class Forward:
         self._closed = False
 
     def __call__(self, batch: Batch) -> None:
-        """Hand over one batch: its spans at once, its figures when the exporters' interval has passed."""
+        """Hand over one batch: its spans and events at once, its figures when the exporters' interval has passed."""
         load(*_PARTS)
         if self._closed:
             return
         if batch.spans:
             self._hand_spans(batch.spans)
+        if batch.events:
+            self._hand_events(batch.events)
         if batch.readings or batch.counts:
             self._latest = (batch.readings, batch.counts)
             self._hand_figures()
@@ -88,10 +94,10 @@ class Forward:
         self._ask = flush
 
     def flush(self, timeout: float) -> None:
-        """Send the latest figures whatever the interval, and the spans that our own processor has queued.
+        """Send the latest figures whatever the interval, and what our own processors have queued.
 
         Args:
-            timeout: seconds for both.
+            timeout: seconds for all.
         """
         if self._closed:
             return
@@ -101,6 +107,8 @@ class Forward:
             self._hand_figures(timeout)
         if self._own_processor is not None:
             self._own_processor.force_flush(max(1, int((deadline - monotonic()) * _MILLISECONDS)))
+        for processor in self._own_log_processors or ():
+            processor.force_flush(max(1, int((deadline - monotonic()) * _MILLISECONDS)))
 
     # -- spans ---------------------------------------------------------------------------------------
 
@@ -128,6 +136,33 @@ class Forward:
                 several.add_span_processor(BatchSpanProcessor(exporter))
             self._own_processor = several
         return self._own_processor
+
+    # -- events --------------------------------------------------------------------------------------
+
+    def _hand_events(self, events: Sequence[Event]) -> None:
+        """Hand over events; what is in the application's logging already is not told its own pipeline again."""
+        load(*_LOG_PARTS)
+        from opentelemetry._logs import get_logger_provider
+
+        provider: Any = get_logger_provider()
+        processor = getattr(provider, "_multi_log_record_processor", None)
+        if processor is None:
+            resource = self._own_resource()
+            for own in self._own_logs():
+                for event in events:
+                    own.on_emit(emitted(event, resource))
+            return
+        self._watch_exit()
+        for event in events:
+            if event.name != wire.LOG_EVENT:
+                processor.on_emit(emitted(event, provider.resource))
+
+    def _own_logs(self) -> list[BatchLogRecordProcessor]:
+        from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+        if self._own_log_processors is None:
+            self._own_log_processors = [BatchLogRecordProcessor(one) for one in exporters("logs", self._environ)]
+        return self._own_log_processors
 
     # -- figures -------------------------------------------------------------------------------------
 

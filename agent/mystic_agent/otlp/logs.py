@@ -21,12 +21,17 @@ def encode_logs(resource: bytes, events: Sequence[Event]) -> bytes:
     return wrap(resource, b"".join([delimited(2, _record(one)) for one in events]))
 
 
+def level(severity: int) -> str:
+    """Return the name that OpenTelemetry gives to a severity number from 1 to 24."""
+    return _LEVELS[(severity - 1) // 4]
+
+
 def _record(event: Event) -> bytes:
     time = FIXED64(event.time_ns & MASK64)
     severity = min(max(event.severity, 0), _HIGHEST_SEVERITY)
     parts = [b"\x09", time, b"\x59", time]
     if severity:
-        parts += [b"\x10", varint(severity), delimited(3, utf8(_LEVELS[(severity - 1) // 4]))]
+        parts += [b"\x10", varint(severity), delimited(3, utf8(level(severity)))]
     if event.body:
         parts.append(delimited(5, delimited(1, utf8(event.body))))
     parts.append(encode_attributes(6, event.attributes))
