@@ -159,7 +159,7 @@ def _purity(
     if single:
         found.append(f"it returns what only one caller can use: {_most(single)}")
     if seen.calls >= ENOUGH_CALLS and sum(seen.unkeyable.values()) > MOST_UNKEYABLE * seen.calls:
-        share = sum(seen.unkeyable.values()) / seen.calls
+        share = min(sum(seen.unkeyable.values()) / seen.calls, 1.0)  # those that have not ended yet are among them
         found.append(
             f"{share:.0%} of the calls have arguments that cannot be told apart safely: {_most(seen.unkeyable)}"
         )
