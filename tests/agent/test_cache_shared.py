@@ -106,19 +106,19 @@ def app(tmp_path, collector):
         yield made
 
 
-def entries(collector):
-    return collector.parts.cache.count()
+def entries(collector, app):
+    """Return the keys under which the collector keeps what this application has shared."""
+    return [row for row in collector.parts.cache._cache.iterkeys() if app.module.__name__ in row]
 
 
-def kept(collector, before):
-    until(lambda: entries(collector) > before, "the entry at the collector")
+def kept(collector, app):
+    return until(lambda: entries(collector, app), "the entry at the collector")
 
 
 def test_a_result_that_one_process_computed_is_served_in_another(app, collector):
-    before = entries(collector)
     assert app.cache("price").state == "attached"
     first = app.module.price("tea", 3)
-    kept(collector, before)
+    kept(collector, app)
     app.forget()
     second = app.module.price(n=3, item="tea")
     assert second == first == {"item": "tea", "total": (3, 2.5)}
@@ -129,10 +129,9 @@ def test_a_result_that_one_process_computed_is_served_in_another(app, collector)
 
 
 def test_a_coroutine_waits_for_the_collector_without_holding_up_its_loop(app, collector):
-    before = entries(collector)
     app.cache("slowly")
     assert asyncio.run(app.module.slowly("tea")) == ["tea"]
-    kept(collector, before)
+    kept(collector, app)
     app.forget()
 
     async def ask():
@@ -157,10 +156,9 @@ def test_a_coroutine_waits_for_the_collector_without_holding_up_its_loop(app, co
 
 
 def test_a_value_of_the_applications_own_type_travels_signed(app, collector):
-    before = entries(collector)
     app.cache("rich")
     app.module.rich("tea")
-    kept(collector, before)
+    kept(collector, app)
     app.forget()
     assert app.module.rich("tea") == app.module.Money(3)
     assert app.module.runs == ["tea"]
@@ -182,13 +180,12 @@ def test_what_cannot_be_shared_stays_in_the_process_and_is_counted(app, function
 
 
 def test_exceptions_are_not_shared(app, collector):
-    before = entries(collector)
     app.cache("failing", exceptions=True)
     for _ in range(2):
         with pytest.raises(ValueError, match="a"):
             app.module.failing("a")
     assert app.module.runs == ["a"]
-    assert entries(collector) == before
+    assert entries(collector, app) == []
 
 
 def test_without_the_key_the_shared_scope_is_refused_with_what_to_do(tmp_path, collector):
@@ -201,13 +198,6 @@ def test_without_the_key_the_shared_scope_is_refused_with_what_to_do(tmp_path, c
 class Bomb:
     def __reduce__(self):
         return (pytest.fail, ("a planted pickle was run",))
-
-
-def one_entry(collector):
-    """Return (row key, sealed bytes) of the newest entry."""
-    cache = collector.parts.cache._cache
-    name = list(cache.iterkeys())[-1]
-    return name, cache.get(name)
 
 
 def tampered(sealed):
@@ -224,39 +214,30 @@ def tampered(sealed):
 
 
 def test_what_is_planted_or_tampered_with_is_never_run_and_counted(app, collector):
-    before = entries(collector)
     app.cache("price")
     right = app.module.price("gold")
-    kept(collector, before)
-    name, sealed = next(
-        (n, collector.parts.cache._cache.get(n)) for n in collector.parts.cache._cache.iterkeys() if "price" in n
-    )
-    count = 0
-    for what, planted in tampered(sealed):
-        for row in collector.parts.cache._cache.iterkeys():
-            if app.module.__name__ in row:
-                name = row
-        collector.parts.cache._cache.set(name, planted)
+    rows = collector.parts.cache._cache
+    [name] = kept(collector, app)
+    for count, (what, planted) in enumerate(tampered(rows.get(name)), 1):
+        rows.set(name, planted)
         app.forget()
         app.module.runs.clear()
         assert app.module.price("gold") == right, what
         assert app.module.runs == ["gold"], what
-        count += 1
-        told = app.decisions("price")
-        assert told["kept_out shared scope: entry not signed by us"] == count, what
-        until(lambda: collector.parts.cache._cache.get(name) != planted, "the entry's replacement")
+        assert app.decisions("price")["kept_out shared scope: entry not signed by us"] == count, what
+        until(lambda: rows.get(name) != planted, "the entry's replacement")
+    assert count == 8
 
 
 def test_an_entry_moved_to_another_key_is_not_believed(app, collector):
-    before = entries(collector)
     app.cache("price")
     app.module.price("lead")
-    kept(collector, before)
+    kept(collector, app)
     rows = collector.parts.cache._cache
-    [lead] = [row for row in rows.iterkeys() if app.module.__name__ in row]
+    [lead] = entries(collector, app)
     sealed = rows.get(lead)
     app.module.price("gold")
-    [gold] = until(lambda: [r for r in rows.iterkeys() if app.module.__name__ in r and r != lead], "the other entry")
+    [gold] = until(lambda: [row for row in entries(collector, app) if row != lead], "the other entry")
     rows.set(gold, sealed)
     app.forget()
     assert app.module.price("gold")["item"] == "gold"
@@ -320,11 +301,10 @@ def test_what_cannot_be_written_is_unsealable():
 
 
 def test_an_expired_entry_is_not_served_whoever_keeps_it(app, collector):
-    before = entries(collector)
     app.cache("price", ttl="250ms")
     app.module.price("tea")
-    kept(collector, before)
-    name = next(r for r in collector.parts.cache._cache.iterkeys() if app.module.__name__ in r)
+    kept(collector, app)
+    [name] = entries(collector, app)
     sealed = collector.parts.cache._cache.get(name)
     opened = Seal(SECRET, "shop production").open(name.rpartition("\x00")[2], sealed)
     until(lambda: time.time() > opened.expires, "the end of the entry")
@@ -410,8 +390,7 @@ def test_what_waits_is_handed_over_at_the_end(tmp_path, collector):
         app.cache("price")
         for n in range(50):
             app.module.price(f"last {n}")
-        name = app.module.__name__
-    assert sum(name in row for row in collector.parts.cache._cache.iterkeys()) == 50
+    assert len(entries(collector, app)) == 50
 
 
 def test_a_collector_that_comes_back_is_found_by_itself(tmp_path):
@@ -425,7 +404,7 @@ def test_a_collector_that_comes_back_is_found_by_itself(tmp_path):
         with running(tmp_path, port=port) as collector:
             until(lambda: app.shelf.reachable, "the collector's return")
             app.module.price("b")
-            until(lambda: entries(collector) == 1, "the entry")
+            kept(collector, app)
 
 
 def test_a_thousand_concurrent_misses_ask_and_compute_once(app, collector):
@@ -446,10 +425,9 @@ def test_a_thousand_concurrent_misses_ask_and_compute_once(app, collector):
 
 
 def test_a_forked_child_has_a_connection_of_its_own(app, collector):
-    before = entries(collector)
     app.cache("price")
     app.module.price("tea")
-    kept(collector, before)
+    kept(collector, app)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
