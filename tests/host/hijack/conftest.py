@@ -17,6 +17,7 @@ import pytest
 from mystic_agent import lifecycle
 from mystic_agent.contract.hijack import parse_hijack
 from mystic_agent.contract.target import parse_target
+from mystic_agent.link.hijack_set import HijackSet
 from mystic_agent.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Watched:
         """Put these hijacks in force."""
         agent = lifecycle.current()
         assert agent is not None
-        agent.apply(agent.version + 1, [parse_hijack(one) for one in hijacks], [])
+        agent.apply(HijackSet(agent.version + 1, tuple(parse_hijack(one) for one in hijacks), ()))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.module, name)

@@ -195,6 +195,7 @@ def test_a_thousand_forks_while_the_agents_locks_are_held_all_come_back(program,
         import work
         from mystic_agent import lifecycle
         from mystic_agent.contract.hijack import parse_hijack
+        from mystic_agent.link.hijack_set import HijackSet
 
         agent, over = lifecycle.current(), threading.Event()
         hijacks = [
@@ -204,7 +205,7 @@ def test_a_thousand_forks_while_the_agents_locks_are_held_all_come_back(program,
         def changing():
             n = 0
             while not over.is_set():
-                agent.apply(n, hijacks[n % 2], [])
+                agent.apply(HijackSet(n, tuple(hijacks[n % 2]), (), off=n % 5 == 4))
                 n += 1
 
         def collecting():
