@@ -26,7 +26,7 @@ from mystic_agent.contract.wire import (
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 
 from mystic_collector import openapi
 from mystic_collector.api import (
@@ -140,29 +140,7 @@ def build_app(settings: Settings) -> Starlette:
             Route("/api/traces", traces.traces),
             Route("/api/traces/{id}", traces.one_trace),
             Route("/api/analysis/flame", traces.flame_graph),
-            Route("/api/mcp/start", servers.start, methods=["POST"]),
-            Route("/api/mcp/stop", servers.stop, methods=["POST"]),
-            Route("/api/mcp/restart", servers.restart, methods=["POST"]),
-            Route("/api/mcp/status", servers.status),
-            Route("/api/mcp/logs", servers.logs),
-            Route("/api/mcp/logs", servers.clear_logs, methods=["DELETE"]),
-            Route("/api/mcp/logs/stream", servers.follow_logs),
-            Route("/api/mcp/config", servers.config),
-            Route("/api/mcp/health", servers.health),
-            Route("/api/mcp/registry", servers.templates),
-            Route("/api/mcp/servers", servers.listed),
-            Route("/api/mcp/servers", servers.start, methods=["POST"]),
-            Route("/api/mcp/servers/{name}", servers.one),
-            Route("/api/mcp/servers/{name}", servers.stop, methods=["DELETE"]),
-            Route("/api/mcp/servers/{name}/restart", servers.restart, methods=["POST"]),
-            Route("/api/mcp/servers/{name}/logs", servers.logs),
-            Route("/api/mcp/servers/{name}/logs", servers.clear_logs, methods=["DELETE"]),
-            Route("/api/mcp/servers/{name}/logs/stream", servers.follow_logs),
-            Route("/api/mcp/servers/{name}/tools", servers.tools),
-            Route("/api/mcp/servers/{name}/execute", servers.execute, methods=["POST"]),
-            Route("/servers/{name}/mcp", servers.Clients()),
-            WebSocketRoute("/api/mcp/logs/stream", servers.socket_logs),
-            WebSocketRoute("/api/mcp/servers/{name}/logs/stream", servers.socket_logs),
+            *servers.ROUTES,
             Route("/openapi.json", openapi.endpoint),
             Route(CHAT_PATH, chat),
             Route(CHAT_METADATA_PATH, chat),

@@ -10,6 +10,7 @@ import orjson
 from mystic_agent.contract.errors import Invalid
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -265,3 +266,30 @@ async def _gone(socket: WebSocket) -> None:
     """Return when the reader has gone; what it says is not listened to."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
+
+
+ROUTES = (
+    Route("/api/mcp/start", start, methods=["POST"]),
+    Route("/api/mcp/stop", stop, methods=["POST"]),
+    Route("/api/mcp/restart", restart, methods=["POST"]),
+    Route("/api/mcp/status", status),
+    Route("/api/mcp/logs", logs),
+    Route("/api/mcp/logs", clear_logs, methods=["DELETE"]),
+    Route("/api/mcp/logs/stream", follow_logs),
+    Route("/api/mcp/config", config),
+    Route("/api/mcp/health", health),
+    Route("/api/mcp/registry", templates),
+    Route("/api/mcp/servers", listed),
+    Route("/api/mcp/servers", start, methods=["POST"]),
+    Route("/api/mcp/servers/{name}", one),
+    Route("/api/mcp/servers/{name}", stop, methods=["DELETE"]),
+    Route("/api/mcp/servers/{name}/restart", restart, methods=["POST"]),
+    Route("/api/mcp/servers/{name}/logs", logs),
+    Route("/api/mcp/servers/{name}/logs", clear_logs, methods=["DELETE"]),
+    Route("/api/mcp/servers/{name}/logs/stream", follow_logs),
+    Route("/api/mcp/servers/{name}/tools", tools),
+    Route("/api/mcp/servers/{name}/execute", execute, methods=["POST"]),
+    Route("/servers/{name}/mcp", Clients()),
+    WebSocketRoute("/api/mcp/logs/stream", socket_logs),
+    WebSocketRoute("/api/mcp/servers/{name}/logs/stream", socket_logs),
+)

@@ -1,5 +1,5 @@
 """Servers as containers of a Docker engine.
 
-The law: what runs is never privileged, never root, has no mount of the host, no capability and no way to gain one;
+Law: what runs is never privileged, never root, has no mount of the host, no capability and no way to gain one;
 whatever is ours carries our label, so that nothing of it is ever lost, and nothing of anybody else ever touched.
 """
