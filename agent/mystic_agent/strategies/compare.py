@@ -138,7 +138,9 @@ def _parts(path: Path, a: Any, b: Any, tolerance: Tolerance) -> Iterator[Pair]:
     elif kind in (list, tuple):
         if len(a) != len(b):
             yield ((*path, "len()"), len(a), len(b))
-        yield from (((*path, str(i)), x, y) for i, (x, y) in enumerate(zip(a, b, strict=False)))
+        named = _secret_pair(a) or _secret_pair(b)
+        for i, (x, y) in enumerate(zip(a, b, strict=False)):
+            yield ((*path, named if named and i else str(i)), x, y)
     elif kind in (set, frozenset):
         yield from _items(path, _members(a), _members(b))
     elif kind is bytearray:
@@ -147,6 +149,12 @@ def _parts(path: Path, a: Any, b: Any, tolerance: Tolerance) -> Iterator[Pair]:
         yield from _numpy(path, a, b, tolerance)
     else:
         yield from _foreign(path, a, b, kind)
+
+
+def _secret_pair(value: Any) -> str:
+    """Return the name of a pair of a name and its secret, as headers are often listed; empty for anything else."""
+    name = value[0] if len(value) == 2 else None
+    return name if type(name) is str and len(name) <= 200 and secret_name(name) else ""
 
 
 def _items(path: Path, a: Iterable[Held], b: Iterable[Held]) -> Iterator[Pair]:

@@ -124,7 +124,9 @@ class _Recorder:
     def _shown(self, values: tuple[Any, ...]) -> str:
         named = zip(self.subject.parameters, values, strict=True)
         parts = (
-            f"{name}=[redacted]" if secret_name(name, self.redact) else f"{name}={show(value, length=200)}"
+            f"{name}=[redacted]"
+            if secret_name(name, self.redact)
+            else f"{name}={show(value, length=200, names=self.redact)}"
             for name, value in named
         )
         return cut(", ".join(parts), 500)

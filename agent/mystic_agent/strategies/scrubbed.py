@@ -14,6 +14,8 @@ from mystic_agent.redact import HIDDEN, LONGEST_SCANNED, clean, secret_name
 
 DEEPEST = 64
 MOST_PARTS = 20_000
+LONGEST_NAME = 200
+"""Characters of what is still a name."""
 
 
 def scrubbed(value: Any, names: Collection[str] = ()) -> Any:
@@ -50,12 +52,16 @@ class _Scrub:
                 self.value(key, depth + 1): HIDDEN if self._secret(key) else self.value(one, depth + 1)
                 for key, one in value.items()
             }
+        if kind in (list, tuple) and len(value) == 2 and self._secret(value[0]):  # headers are often listed in pairs
+            return kind((self.value(value[0], depth + 1), HIDDEN))
         if kind in (list, tuple, set, frozenset):
             return kind(self.value(one, depth + 1) for one in value)
         return value
 
     def _secret(self, key: Any) -> bool:
-        return type(key) is str and secret_name(key, self._names)
+        if type(key) is bytes:
+            key = key[:LONGEST_NAME].decode("latin-1")
+        return type(key) is str and len(key) <= LONGEST_NAME and secret_name(key, self._names)
 
 
 def _card(value: int) -> bool:

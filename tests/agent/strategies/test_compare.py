@@ -118,6 +118,7 @@ DIFFERENT = [
     (ValueError("x"), ValueError("y"), "args.0", "'x'", "'y'"),
     ({"password": "hunter1"}, {"password": "hunter2"}, "password", "[redacted]", "[redacted]"),
     (["Bearer abcdefghijkl"], ["x"], "0", "'[redacted]'", "'x'"),
+    ([("cookie", "hunter1")], [("cookie", "hunter2")], "0.cookie", "[redacted]", "[redacted]"),
 ]
 
 

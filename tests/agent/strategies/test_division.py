@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import uuid
 from itertools import pairwise
 
@@ -32,6 +33,35 @@ def test_who_is_in_stays_in_while_the_share_grows(app, strategy):
     grown = [sides(app, strategy, KEYS[:500], share=share) for share in (0, 0.01, 0.1, 0.5, 0.9, 1)]
     assert all(before <= after for before, after in pairwise(grown))
     assert (grown[0], grown[-1]) == (set(), set(KEYS[:500]))
+
+
+@pytest.mark.parametrize("strategy", ["ab", "rollout"])
+def test_nobody_falls_back_while_the_share_grows_under_threads_and_every_call_is_counted(app, strategy):
+    over, fell, calls = threading.Event(), [], []
+
+    def work(number):
+        new, count = set(), 0
+        while not over.is_set() or count < 50:
+            key = f"user-{number}-{count % 25}"
+            count += 1
+            went = app.module.plain(key) == "other"
+            if went:
+                new.add(key)
+            elif key in new:
+                fell.append(key)
+        calls.append(count)
+
+    app.apply("plain", {strategy: {"to": app.name("other_plain"), "key": "a", "share": 0}})
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for step in range(1, 41):
+        app.apply("plain", {strategy: {"to": app.name("other_plain"), "key": "a", "share": step / 40}})
+    over.set()
+    for thread in threads:
+        thread.join(60)
+    assert (fell, len(calls)) == ([], 8)
+    assert sum(app.decisions("plain").values()) == sum(calls)
 
 
 def test_another_salt_divides_otherwise(app):

@@ -256,9 +256,10 @@ def test_what_cannot_be_recorded_or_replayed_is_refused_with_the_reason(shop, st
     ("value", "left"),
     [
         ({"a": ["x", {"Password": "p"}]}, {"a": ["x", {"Password": "[redacted]"}]}),
-        (("Bearer abcdefghijkl", 1), ("[redacted]", 1)),
+        (("Bearer abcdefghijkl", 1, 2), ("[redacted]", 1, 2)),
         ({"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc": 1}, {"[redacted]": 1}),
         (b"token=abcdef", b"[redacted]"),
+        ([("Cookie", "x"), [b"cookie", b"x"]], [("Cookie", "[redacted]"), [b"cookie", "[redacted]"]]),
         (4111111111111111, "[redacted]"),
         (1700000000003, 1700000000003),
         ("two\nlines\x1b", "two\nlines\x1b"),
