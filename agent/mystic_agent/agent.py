@@ -165,6 +165,7 @@ class Agent:
         meters = [a.meter for a in list(self.attachments.by_name.values())]
         readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]
         counts = [count for meter in meters if meter.decided for count in meter.counts()]
+        guard.run("external", self.external.look, None, elapsed)
         counts += guard.run("external", self.external.counts, [])
         counts += [Count(wire.DROPPED, n, ((wire.KIND, kind),)) for kind, n in self.dropped().items()]
         counts.append(Count(wire.OVERHEAD, self.governor.share + self.rota.share, (), gauge=True))

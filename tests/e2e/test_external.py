@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from lab import BOOTSTRAP, Lab, request, until
 
-DELAY = 0.03
+DELAY, SLOW = 0.03, 2.0
 TIMES = 4
 SHOP = """
 import asyncio, json, os, subprocess, sys, urllib.request
@@ -46,6 +46,19 @@ async def by_async_httpx():
 def by_subprocess():
     command = [sys.executable, "-c", "import time; time.sleep(0.03); print(5)", "--password=hunter2"]
     return int(subprocess.run(command, capture_output=True).stdout)
+
+def by_c_library():
+    # What a library does that is written in C: a socket that Python's own class knows nothing of.
+    import _socket
+    host, port = URL[7:-1].split(":")
+    connection = _socket.socket()
+    connection.connect((host, int(port)))
+    connection.send(b"GET /slow HTTP/1.0" + bytes((13, 10, 13, 10)))
+    size = 0
+    while data := connection.recv(1000):
+        size += len(data)
+    connection.close()
+    return size
 
 def by_nothing():
     return 7
@@ -85,7 +98,7 @@ class Backend:
 
             def do_GET(self) -> None:
                 backend.asked += 1
-                threading.Event().wait(DELAY)  # the time that a remote service takes
+                threading.Event().wait(SLOW if self.path == "/slow" else DELAY)  # the time that a service takes
                 self.send_response(200)
                 self.send_header("Content-Length", "9")
                 self.end_headers()
@@ -149,6 +162,16 @@ def test_functions_that_call_out_are_found_with_peer_library_bytes_and_time(lab:
     shown = lab.mystic("external", backend.peer)
     assert "by_requests" in shown.stdout
     assert "by_subprocess" not in shown.stdout
+
+
+def test_a_c_library_that_waits_on_a_socket_of_its_own_is_found_by_looking(lab: Lab, backend: Backend) -> None:
+    port = shop(lab, backend)
+    assert request(port, "GET", "/by_c_library")[1] > 9
+    until(lambda: "shop:by_c_library" in external(lab), "the function")
+    one = external(lab)["shop:by_c_library"]
+    assert one["peers"] == [backend.peer]
+    assert 0.2 * SLOW < one["waited"] < 2 * SLOW
+    assert set(external(lab)) == {"shop:by_c_library"}
 
 
 def test_one_step_mocks_a_function_in_development_and_not_in_production(lab: Lab, backend: Backend) -> None:

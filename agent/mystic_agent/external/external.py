@@ -7,6 +7,7 @@ from collections.abc import Callable, Container
 from mystic_agent.external.ledger import Ledger
 from mystic_agent.external.processes import Processes
 from mystic_agent.external.sockets import Sockets
+from mystic_agent.external.waits import Waits
 from mystic_agent.records import Count
 
 
@@ -22,6 +23,7 @@ class External:
         self._ledger = Ledger()
         self._sockets = Sockets(self._ledger, project, threads)
         self._processes = Processes(self._ledger, project)
+        self._waits = Waits(self._ledger, project, threads, self._sockets.followed)
 
     def install(self) -> None:
         """Watch what is loaded and not watched yet; to be called again when more may be loaded."""
@@ -32,6 +34,10 @@ class External:
         """Put everything back."""
         self._processes.remove()
         self._sockets.remove()
+
+    def look(self, seconds: float) -> None:
+        """Look at what threads wait for inside C code; ``seconds`` have gone by since the last time."""
+        self._waits.look(seconds)
 
     def counts(self) -> list[Count]:
         """Return all that was added up."""

@@ -103,6 +103,10 @@ class Sockets:
             talk.asking = talk.sending = talk.receiving = False
             talk.sent_at = 0
 
+    def followed(self, descriptor: int) -> bool:
+        """True of a connection whose calls are seen one by one."""
+        return descriptor in self._talks
+
     def _both_ways(self, holder: Any, sending: tuple[str, ...], receiving: tuple[str, ...]) -> None:
         for name in sending:
             self._standing.put(holder, name, self._sending)

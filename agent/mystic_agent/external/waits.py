@@ -1,0 +1,141 @@
+"""Threads that wait on sockets inside C code: what libpq and its like do, seen by looking now and then.
+
+Python's own sockets are followed exactly (``sockets``). A C library opens its own; all that shows is where its thread
+stands. So at each collection every thread that is inside a function of the project is looked at once: when the kernel
+says that it waits on a connection that this process has opened, the time since the last look is booked on the function.
+That is a sample, right on average and rough for few looks. It costs two or three small files of ``/proc`` for each
+thread that waits, on a thread of ours; other systems than Linux on x86-64 and AArch64 go without.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import get_ident
+from collections.abc import Callable, Container
+from struct import unpack
+
+from mystic_agent.external.caller import caller
+from mystic_agent.external.ledger import WAITED, Ledger
+from mystic_agent.external.peer import PORTS, peer
+
+MOST_THREADS = 100
+MOST_PEERS = 512
+LONGEST_SECONDS = 10.0
+_READING = {"x86_64": ("0", "1", "44", "45", "46", "47"), "aarch64": ("63", "64", "206", "207", "211", "212")}
+"""Numbers of read, write, sendto, recvfrom, sendmsg, recvmsg: their first argument is the descriptor."""
+
+_POLLING = {"x86_64": ("7", "271"), "aarch64": ("73",)}
+"""Numbers of poll and ppoll: their first argument points to an array that begins with the descriptor."""
+
+_LISTEN = "0A"
+
+
+class Waits:
+    """What the threads of one process wait for inside C code.
+
+    Args:
+        ledger: where sums are kept.
+        project: true of the names of functions that are the project's own.
+        threads: identities of the agent's own threads.
+        followed: true of descriptors that are followed exactly.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        project: Callable[[str], bool],
+        threads: Container[int],
+        followed: Callable[[int], bool],
+    ) -> None:
+        self._ledger = ledger
+        self._project = project
+        self._threads = threads
+        self._followed = followed
+        self._peers: dict[str, str] = {}
+        machine = os.uname().machine
+        self._reading, self._polling = _READING.get(machine, ()), _POLLING.get(machine, ())
+
+    def look(self, seconds: float) -> None:
+        """Look at every thread once; ``seconds`` have gone by since the last time."""
+        threading = sys.modules.get("threading")
+        if threading is None or not self._reading:
+            return
+        frames = sys._current_frames()
+        natives = {one.ident: one.native_id for one in threading.enumerate()}
+        natives[threading.main_thread().ident] = os.getpid()  # a forked child's is said to be its parent's
+        inside = [
+            (who, native)
+            for ident, frame in list(frames.items())[:MOST_THREADS]
+            if ident != get_ident() and ident not in self._threads and (native := natives.get(ident)) is not None
+            if (who := caller(frame, self._project)).function
+        ]
+        del frames  # they would keep alive what their functions hold
+        for who, native in inside:
+            name = self._waits_for(native)
+            if name:
+                port = int(name.rpartition(":")[2])
+                cells = self._ledger.cells(who, name, PORTS.get(port, ""))
+                cells[WAITED] += int(min(seconds, LONGEST_SECONDS) * 1e9)
+
+    def _waits_for(self, native: int) -> str:
+        """Return the peer that a thread waits for, or an empty text."""
+        try:
+            with open(f"/proc/self/task/{native}/syscall", encoding="ascii") as file:
+                number, *arguments = file.read().split()
+            if number in self._reading:
+                descriptor = int(arguments[0], 16)
+            elif number in self._polling and int(arguments[1], 16) == 1:
+                descriptor = _pointed_at(int(arguments[0], 16))
+            else:
+                return ""
+            if self._followed(descriptor):
+                return ""
+            target = os.readlink(f"/proc/self/fd/{descriptor}")
+        except (OSError, ValueError, IndexError):
+            return ""  # it runs again, has ended, or may not be looked at
+        return self._peer(target[8:-1]) if target.startswith("socket:[") else ""
+
+    def _peer(self, inode: str) -> str:
+        """Return whom a socket talks to; empty when it is none of TCP, or was opened by the other side."""
+        known = self._peers.get(inode)
+        if known is None:
+            if len(self._peers) >= MOST_PEERS:
+                self._peers.clear()
+            known = self._peers[inode] = _opened(inode)
+        return known
+
+
+def _pointed_at(address: int) -> int:
+    """Return the descriptor in the first ``struct pollfd`` at an address of this process."""
+    memory = os.open("/proc/self/mem", os.O_RDONLY)
+    try:
+        return int(unpack("=i", os.pread(memory, 4, address))[0])
+    finally:
+        os.close(memory)
+
+
+def _opened(inode: str) -> str:
+    """Find a connection in the kernel's tables; one whose own port is listened at was opened by the other side."""
+    for table, family in (("tcp", 4), ("tcp6", 6)):
+        try:
+            with open(f"/proc/self/net/{table}", encoding="ascii") as file:
+                rows = [line.split() for line in file.readlines()[1:]]
+        except OSError:
+            continue
+        listened = {row[1].rpartition(":")[2] for row in rows if row[3] == _LISTEN}
+        for row in rows:
+            if row[9] == inode:
+                own = row[1].rpartition(":")[2]
+                return "" if own in listened else _address(row[2], family)
+    return ""
+
+
+def _address(text: str, family: int) -> str:
+    """Return ``host:port`` of an address as the kernel's tables have it: hexadecimal, in words of the machine."""
+    from socket import AF_INET, AF_INET6, inet_ntop
+
+    words, _, port = text.rpartition(":")
+    data = b"".join(bytes.fromhex(words[at : at + 8])[::-1] for at in range(0, len(words), 8))
+    host = inet_ntop(AF_INET if family == 4 else AF_INET6, data)
+    return peer((host.removeprefix("::ffff:"), int(port, 16)), {})[0]
