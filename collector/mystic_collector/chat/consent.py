@@ -50,10 +50,19 @@ def hijack_stages(hijack: Mapping[str, Any]) -> dict[str, list[str]]:
     return {stage: [name for spec in specs for name in spec] for stage, specs in hijack["stages"].items()}
 
 
-def refuse_when_read_only(ctx: Asked) -> None:
-    """Raise ToolError in a read-only chat."""
-    if chat_of(ctx).read_only:
+async def refuse_when_read_only(ctx: Asked) -> Mapping[str, Any]:
+    """Return the collector's status where changes may be made.
+
+    Raises:
+        ToolError: when this chat, or that of the collector behind it, is read-only.
+    """
+    chat = chat_of(ctx)
+    if chat.read_only:
         raise ToolError("this chat is read-only (MYSTIC_CHAT_READ_ONLY): it may look and not change anything")
+    status: Mapping[str, Any] = await chat.collector.get("/api/status")
+    if status.get("chat_read_only"):
+        raise ToolError("the collector's chat is read-only (MYSTIC_CHAT_READ_ONLY); nothing was changed")
+    return status
 
 
 async def ask(ctx: Asked, changes: Iterable[Change], confirmation: str) -> Approval | Elicit[Approval]:
@@ -63,11 +72,8 @@ async def ask(ctx: Asked, changes: Iterable[Change], confirmation: str) -> Appro
         ToolError: when the chat is read-only; or when somebody must be asked and the client cannot, with the
             confirmation to give once its user has agreed.
     """
-    refuse_when_read_only(ctx)
     changes = list(changes)
-    status = await chat_of(ctx).collector.get("/api/status")
-    if status.get("chat_read_only"):
-        raise ToolError("the collector's chat is read-only (MYSTIC_CHAT_READ_ONLY); nothing was changed")
+    status = await refuse_when_read_only(ctx)
     concerned = [one for change in changes for one in _in_production(change, status["processes"])]
     if not concerned:
         return Approval(approved=True)

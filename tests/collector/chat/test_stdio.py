@@ -95,6 +95,9 @@ def test_a_read_only_chat_on_stdio_and_one_before_a_read_only_collector_change_n
             assert refused.is_error
             assert "read-only" in text_of(refused)
             assert collector.get("/api/hijacks")["count"] == 0
+            server = {"name": "time"}
+            refused = on_stdio(port_of(collector), lambda c: c.call_tool("start_mcp_server", server), **env)
+            assert "read-only" in text_of(refused)
 
 
 def test_what_cannot_be_used_is_said_on_stderr_and_stdout_stays_clean() -> None:

@@ -94,7 +94,7 @@ async def approve_mocks(
     ctx: Asked, mocks: list[Mock], service: str, stage: str, confirmation: str
 ) -> Approval | Elicit[Approval]:
     """Ask for :func:`mock_external_calls` where somebody must be asked."""
-    consent.refuse_when_read_only(ctx)
+    await consent.refuse_when_read_only(ctx)
     if not mocks:
         return Approval(approved=True)  # answered with what there is to mock
     where = await service_meant(chat_of(ctx).collector, service) or "*"

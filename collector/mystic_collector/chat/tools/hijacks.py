@@ -83,7 +83,7 @@ async def approve_hijack(
     if dry_run:
         return Approval(approved=True)
     collector = chat_of(ctx).collector
-    consent.refuse_when_read_only(ctx)
+    await consent.refuse_when_read_only(ctx)
     target, where = await function_meant(collector, function), await service_meant(collector, service) or "*"
     said = f"put {strategy} {shortened(options, 300)} on {target}" + (f" of {where}" if where != "*" else "")
     said += f" for {expires_in}" if expires_in else ""
@@ -279,7 +279,7 @@ async def _named(ctx: Asked, function: str, strategy: str) -> list[dict[str, Any
 
 async def approve_unhijack(ctx: Asked, function: str, strategy: str, confirmation: str) -> Approval | Elicit[Approval]:
     """Ask for :func:`unhijack_function` where somebody must be asked."""
-    consent.refuse_when_read_only(ctx)
+    await consent.refuse_when_read_only(ctx)
     changes = [
         Change(
             f"take back hijack {one['id']} on {one['target']}", {"id": one["id"]}, one["service"], hijack_stages(one)

@@ -120,7 +120,7 @@ async def start_mcp_server(
     Use it for "start the time server". It answers once the server runs or after 20 seconds; ask list_mcp_servers
     then. Example: {"name": "time"} or {"name": "files", "package": "@scope/server-files", "runner": "npx"}
     """
-    consent.refuse_when_read_only(ctx)
+    await consent.refuse_when_read_only(ctx)
     collector = chat_of(ctx).collector
     fields = {"server_type": runner, "package": package, "image": image, "args": args, "env": env}
     body = {"name": name, **{key: value for key, value in fields.items() if value}}
@@ -134,7 +134,7 @@ async def stop_mcp_server(ctx: Asked, name: ServerName) -> Annotated[CallToolRes
 
     Use it when a server is no longer needed, or before starting it with other arguments. Example: {"name": "time"}
     """
-    consent.refuse_when_read_only(ctx)
+    await consent.refuse_when_read_only(ctx)
     found = _row(await chat_of(ctx).collector.delete(f"/api/mcp/servers/{name}", by=owner_of(ctx)))
     return answer(_shown(found), OneServer(server=found))
 
@@ -150,7 +150,7 @@ async def call_mcp_tool(
     Use it after list_mcp_servers has shown the tool. Example: {"server": "time", "tool": "get_current_time",
     "arguments": {"timezone": "UTC"}}
     """
-    consent.refuse_when_read_only(ctx)
+    await consent.refuse_when_read_only(ctx)
     if not tool:
         raise ToolError("tool is empty; list_mcp_servers with the server's name shows its tools")
     body = {"tool": tool, "arguments": arguments or {}}

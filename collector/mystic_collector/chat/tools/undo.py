@@ -42,7 +42,7 @@ async def approve_undo(
     """Ask for :func:`undo_change` where somebody must be asked."""
     if dry_run:
         return Approval(approved=True)
-    consent.refuse_when_read_only(ctx)
+    await consent.refuse_when_read_only(ctx)
     changes = []
     for one in (await _tried(ctx, version))["changes"]:
         fields = {field["field"]: field for field in one["fields"]}
