@@ -378,6 +378,7 @@ OPERATIONS = (
             yields=_list({}),
             exception=_TEXT,
             message=_TEXT,
+            recording=_TEXT,
             owner=_TEXT,
             reason=_TEXT,
             expires_in={"type": ["string", "number"]},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from mystic_agent.contract import wire
+from mystic_agent.contract.codec import encode
+from mystic_agent.contract.recording import Recorded
 from mystic_agent.external.caller import Caller
 from mystic_agent.external.ledger import Ledger
 from mystic_agent.otlp import encode_metrics, encode_resource
@@ -136,3 +138,15 @@ def test_a_generator_is_mocked_by_what_it_yields(collector: Running) -> None:
     collector.report("i1", [{"function": "m:stream", "state": "attached", "kind": "generator"}])
     made = collector.post("/api/analysis/external/mock", {"function": "m:stream", "value": [1, 2]}, 201)
     assert made["stages"]["development"][0]["mock"]["yields"] == [1, 2]
+
+
+def test_what_a_function_really_gave_is_proposed_and_replayed(collector: Running) -> None:
+    recorded = Recorded("m:f", "0" * 64, encode({"total": 3}), call="f()", at=1.0)
+    collector.parts.recordings.keep([("last-week", recorded)])
+    reply = collector.client.post("/api/analysis/external/mock", json={"function": "m:f"})
+    assert "last-week holds what m:f really gave" in reply.json()["error"]["remedy"]
+    both = {"function": "m:f", "recording": "last-week", "value": 1}
+    assert collector.client.post("/api/analysis/external/mock", json=both).json()["error"]["field"] == "recording"
+    made = collector.post("/api/analysis/external/mock", {"function": "m:f", "recording": "last-week"}, 201)
+    [spec] = made["stages"]["development"]
+    assert spec["replay"]["recording"] == "last-week"

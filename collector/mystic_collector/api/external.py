@@ -18,7 +18,8 @@ from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, read_object, reply
 
 _FIELDS = (
-    "function", "peer", "stage", "service", "value", "yields", "exception", "message", "owner", "reason", "expires_in",
+    "function", "peer", "stage", "service", "value", "yields", "exception", "message", "recording", "owner", "reason",
+    "expires_in",
 )  # fmt: skip
 _ANSWERS = ("value", "yields", "exception", "message")
 _GENERATORS = ("generator", "async_generator")
@@ -60,7 +61,7 @@ async def mock(request: Request) -> Response:
         fields: dict[str, Any] = {
             "target": target,
             "service": body.get("service", "*"),
-            "stages": {stage: [{"mock": _answer(parts, target, body)}]},
+            "stages": {stage: [_answer(parts, target, body)]},
             "reason": body.get("reason", "no external calls in this stage"),
             **{name: body[name] for name in ("owner", "expires_in") if name in body},
         }
@@ -91,17 +92,24 @@ def _target(parts: Parts, body: dict[str, Any]) -> str:
 
 
 def _answer(parts: Parts, target: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of the mock.
+    """Return the strategy: a mock, or a replay of what the function really gave.
 
     Raises:
-        Invalid: when nothing is given to answer with, naming what the function returns.
+        Invalid: when nothing is given to answer with, naming what was recorded and what the function returns.
     """
     given = {name: body[name] for name in _ANSWERS if name in body}
     kind = next((one.kind for one in parts.fleet.functions(function=target) if one.kind), "")
     if kind in _GENERATORS and "value" in given and isinstance(given["value"], list):
         given["yields"] = given.pop("value")
+    if "recording" in body:
+        if given:
+            raise Invalid("recording", body["recording"], f"give either recording or {next(iter(given))}")
+        return {"replay": {"recording": body["recording"], "missing": "raise"}}
     if given:
-        return given
+        return {"mock": given}
+    recorded = [str(one["name"]) for one in parts.recordings.listed() if target in one["functions"]]
+    if recorded:
+        raise Invalid("value", None, f"give value, or recording: {recorded[0]} holds what {target} really gave")
     what = "yields, the list of what it yields" if kind in _GENERATORS else "value, what it returns"
     raise Invalid("value", None, f"give {what}, or exception; {_returns(parts, target)}")
 

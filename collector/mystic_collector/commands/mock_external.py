@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--value", help="what it returns instead, as JSON; anything else is text")
     parser.add_argument("--exception", help="what it raises instead, e.g. ConnectionError")
     parser.add_argument("--message", help="of the exception")
+    parser.add_argument("--recording", help="replay what it really gave, as kept by the strategy record")
     parser.add_argument("--owner", help="who asks for it")
     parser.add_argument("--reason", help="why; shown to others")
     parser.add_argument("--expires", help="end by itself after, e.g. 24h")
@@ -30,8 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the hijack, and say what it is on."""
     fields: dict[str, Any] = {"function": args.name, "stage": args.stage, "service": args.service}
-    for name, given in (("exception", args.exception), ("message", args.message), ("owner", args.owner),
-                        ("reason", args.reason), ("expires_in", args.expires)):  # fmt: skip
+    for name, given in (("exception", args.exception), ("message", args.message), ("recording", args.recording),
+                        ("owner", args.owner), ("reason", args.reason), ("expires_in", args.expires)):  # fmt: skip
         if given is not None:
             fields[name] = given
     if args.value is not None:
