@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -47,5 +48,6 @@ def _text(node: Function) -> str:
     body = node.body
     if ast.get_docstring(node, clean=False) is not None:
         body = body[1:] or [ast.Pass()]
-    fields = {name: getattr(node, name, None) for name in node._fields}
-    return ast.unparse(ast.copy_location(type(node)(**{**fields, "body": body}), node))
+    bare = copy.copy(node)
+    bare.body = body
+    return ast.unparse(bare)
