@@ -64,10 +64,12 @@ class Rota:
         self._automatic = automatic
         self._clock = clock
         self._last = clock()
-        self._turns: dict[str, float] = {}  # name → since when
+        self._turns = {  # name → since when; a forked child goes on with those of its parent
+            one.name: self._last for one in list(attachments.by_name.values()) if one.analysis is not None
+        }
         self._rounds: dict[str, int] = {}
         self._resting: dict[str, float] = {}  # name → until when
-        self._calls: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, int]] = {}  # name → its calls, and the ns that they took
         self._told: set[str] = set()  # sessions whose function's reach was told
 
     def tick(self) -> None:
@@ -142,18 +144,19 @@ class Rota:
         """Return the functions that may have the next turns: those that took most time, seldom analyzed ones first."""
         found = []
         for attached in list(self._attachments.by_name.values()):
-            meter = attached.meter
+            meter, name = attached.meter, attached.name
+            total = meter.total_ns
+            before, total_before = self._seen.get(name, (0, 0))
+            if total == total_before or total < LEAST_CALLS * LEAST_MEAN_NS:
+                continue  # nothing has called it since, or too little did
             calls = meter.calls
-            fresh = calls - self._calls.get(attached.name, 0)
-            if not fresh:
+            self._seen[name] = calls, total
+            if name in self._turns or calls < LEAST_CALLS or not self._fits(attached):
                 continue
-            self._calls[attached.name] = calls
-            if attached.name in self._turns or calls < LEAST_CALLS or not self._fits(attached):
+            if total < calls * LEAST_MEAN_NS or self._resting.get(name, 0.0) > now:
                 continue
-            if meter.total_ns < calls * LEAST_MEAN_NS or self._resting.get(attached.name, 0.0) > now:
-                continue
-            if fresh / elapsed * CALL_NS / 1e9 <= self._seat_share:
-                found.append((meter.total_ns / (1 + self._rounds.get(attached.name, 0)) ** 2, attached))
+            if (calls - before) / elapsed * CALL_NS / 1e9 <= self._seat_share:
+                found.append((total / (1 + self._rounds.get(name, 0)) ** 2, attached))
         return [attached for _, attached in sorted(found, key=lambda one: -one[0])]
 
     def _fits(self, attached: Attached) -> bool:

@@ -101,7 +101,7 @@ class _Search:
         self.waiting: deque[tuple[FunctionType, type | None, int]] = deque()
 
     def enter(self, function: FunctionType, holder: type | None, depth: int) -> None:
-        function = _behind(function)
+        function = behind(function)
         code = function.__code__
         if id(code) not in self.seen and depth <= DEEPEST:
             self.seen.add(id(code))
@@ -110,7 +110,7 @@ class _Search:
     def read(self, code: CodeType, function: FunctionType, holder: type | None, depth: int) -> None:
         """Follow the instructions of one function, and of what is defined inside it."""
         reader = f"{function.__module__}:{function.__qualname__}"
-        for thing, name, owner in _Names(code, function, holder).named():
+        for thing, name, owner in Names(code, function, holder).named():
             self.visit(thing, name, reader, owner, depth)
         for constant in code.co_consts:
             if isinstance(constant, CodeType):
@@ -119,7 +119,7 @@ class _Search:
     def visit(self, thing: Any, name: str, reader: str, owner: type | None, depth: int) -> None:
         """Look at one thing that the code names."""
         kind = kind_of(thing)
-        thing = _plain(thing)
+        thing = unwrapped(thing)
         if type(thing) is FunctionType and thing.__name__ in _READERS.get(str(thing.__module__), ()):
             kind, name = "local", f"{thing.__module__}:{thing.__qualname__}"
         if kind:
@@ -130,7 +130,7 @@ class _Search:
                 self.enter(thing, owner, depth + 1)
         elif isinstance(thing, type) and self.ours(str(thing.__module__)):
             for special in ("__new__", "__init__", "__post_init__"):
-                made = _plain(_static(thing, special))
+                made = unwrapped(looked_up(thing, special))
                 if type(made) is FunctionType:
                     self.enter(made, thing, depth + 1)
         elif type(thing) in (dict, list, tuple, set, frozenset) and len(thing) <= MOST_ITEMS:
@@ -138,12 +138,12 @@ class _Search:
                 if kind_of(item):
                     self.visit(item, name, reader, None, depth)
         elif self.ours(type(thing).__module__):
-            called = _plain(_static(type(thing), "__call__"))
+            called = unwrapped(looked_up(type(thing), "__call__"))
             if type(called) is FunctionType:
                 self.enter(called, type(thing), depth + 1)
 
 
-class _Names:
+class Names:
     """What the instructions of one code name, as far as it can be told without running them."""
 
     def __init__(self, code: CodeType, function: FunctionType, holder: type | None) -> None:
@@ -186,13 +186,13 @@ class _Names:
                 owner = current if isinstance(current, type) else None
                 if current is _NOTHING:
                     loose.add(argument)
-                current, name = _static(current, argument), _deeper(name, current, argument)
+                current, name = looked_up(current, argument), _deeper(name, current, argument)
             elif operation == "IMPORT_NAME":
                 current = package = sys.modules.get(argument, _NOTHING)
                 name = argument
                 continue
             elif operation == "IMPORT_FROM":
-                current, name = _static(package, argument), _deeper("", package, argument)
+                current, name = looked_up(package, argument), _deeper("", package, argument)
             else:
                 current = _NOTHING
             if current is not _NOTHING:
@@ -202,7 +202,7 @@ class _Names:
         # What is looked up on something unknown may be an instance of a class that the code names.
         for kind, name in classes.values():
             for attribute in loose:
-                thing = _static(kind, attribute)
+                thing = looked_up(kind, attribute)
                 if thing is not _NOTHING:
                     yield thing, f"{name}.{attribute}", kind
 
@@ -258,7 +258,7 @@ def _deeper(name: str, current: Any, attribute: str) -> str:
     return f"{name}.{attribute}"
 
 
-def _static(holder: Any, name: str) -> Any:
+def looked_up(holder: Any, name: str) -> Any:
     """Return an attribute without running a property, a descriptor or a module's ``__getattr__``."""
     if holder is _NOTHING or kind_of(holder):
         return _NOTHING
@@ -281,7 +281,7 @@ def _static(holder: Any, name: str) -> Any:
     return _NOTHING
 
 
-def _plain(thing: Any) -> Any:
+def unwrapped(thing: Any) -> Any:
     """Return the function inside of what wraps one: static, bound, partial, cached, a property."""
     for _ in range(10):
         kind = type(thing)
@@ -298,7 +298,7 @@ def _plain(thing: Any) -> Any:
     return thing
 
 
-def _behind(function: FunctionType) -> FunctionType:
+def behind(function: FunctionType) -> FunctionType:
     """Return the original of a hijacked function, through its trampoline and the stages of its strategies."""
     wanted = (function.__module__, function.__qualname__)
     waiting, seen = [function], set[int]()
@@ -309,7 +309,7 @@ def _behind(function: FunctionType) -> FunctionType:
         seen.add(id(one))
         if not is_trampoline(one.__code__) and (one.__module__, one.__qualname__) == wanted:
             return one
-        held = [_plain(thing) for thing in (*one.__code__.co_consts, *_cells(one).values())]
+        held = [unwrapped(thing) for thing in (*one.__code__.co_consts, *_cells(one).values())]
         waiting.extend(thing for thing in held if type(thing) is FunctionType)
     return function
 

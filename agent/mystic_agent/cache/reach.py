@@ -16,7 +16,7 @@ from itertools import pairwise
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from mystic_agent.cache.ambient import _behind, _Names, _plain, _static, ambient
+from mystic_agent.cache.ambient import Names, ambient, behind, looked_up, unwrapped
 
 DEEPEST = 8
 DEEPEST_FOREIGN = 1
@@ -132,7 +132,7 @@ class _Search:
             self.found.setdefault((category, name), Touch(category, name, path))
 
     def enter(self, function: FunctionType, holder: type | None, path: tuple[str, ...], foreign: int) -> None:
-        function = _behind(function)
+        function = behind(function)
         code = function.__code__
         if id(code) not in self.seen and len(path) <= DEEPEST:
             self.seen.add(id(code))
@@ -141,7 +141,7 @@ class _Search:
     def read(self, function: FunctionType, holder: type | None, path: tuple[str, ...], foreign: int) -> None:
         """Look at one function, and at what is defined inside it."""
         for code in _codes(function.__code__):
-            for thing, _, owner in _Names(code, function, holder).named():
+            for thing, _, owner in Names(code, function, holder).named():
                 self.visit(thing, owner, path, foreign)
             for category, name in _done(code, function, holder):
                 if not foreign:
@@ -149,7 +149,7 @@ class _Search:
 
     def visit(self, thing: Any, owner: type | None, path: tuple[str, ...], foreign: int) -> None:
         """Look at one thing that the code names."""
-        thing = _plain(thing)
+        thing = unwrapped(thing)
         if isinstance(thing, ModuleType):
             return
         label = _label(thing)
@@ -161,11 +161,11 @@ class _Search:
         if type(thing) is FunctionType:
             self.follow(thing, owner, path, foreign)
         elif isinstance(thing, type):
-            made = _plain(_static(thing, "__init__"))
+            made = unwrapped(looked_up(thing, "__init__"))
             if type(made) is FunctionType:
                 self.follow(made, thing, path, foreign)
         elif module not in sys.stdlib_module_names:
-            called = _plain(_static(type(thing), "__call__"))
+            called = unwrapped(looked_up(type(thing), "__call__"))
             if type(called) is FunctionType:
                 self.follow(called, type(thing), path, foreign)
 

@@ -25,7 +25,7 @@ from mystic_collector.store.log_records import LogQuery, StoredLog
 MOST_TTLS = 10
 MOST_FUNCTIONS = 1000
 MOST_LISTED = 50
-LISTED_ACCESSES = 20_000
+LISTED_ACCESSES = 5_000
 """Accesses of each function that the list reads; one function's own answer reads more."""
 
 _PAGE = 1000

@@ -363,3 +363,18 @@ def test_a_function_that_must_not_be_cached_gets_no_turn_and_one_without_keys_gi
         assert keyless.analysis is None
         told = [dict(one.attributes)["mystic.function"] for one in attachments.events.collect() if "reach" in one.name]
         assert sorted(told) == sorted(f"{module.__name__}:{name}" for name in ("reads_user", "keyless"))
+
+
+def test_a_forked_child_goes_on_with_the_turns_of_its_parent_and_ends_them_in_time(other):
+    now = [0.0]
+    parent = Rota(other.attachments, 0.03, True, clock=lambda: now[0])
+    turns(other, "slow")
+    now[0] += 1
+    parent.tick()
+    attached = other.attachments.by_name[other.name("slow")]
+    assert attached.analysis is not None
+    other.attachments.reset()
+    child = Rota(other.attachments, 0.03, True, clock=lambda: now[0])
+    other.apply("slow", {"mock": {"value": 1}})
+    child.tick()
+    assert [key for key in attached.keep if key[0] == "analyze"] == []
