@@ -63,6 +63,15 @@ def test_a_function_is_inspected_by_its_bare_name(shop: Running) -> None:
     assert "captured" in text_of(found)
 
 
+def test_a_name_that_several_functions_have_is_answered_with_all_of_them(shop: Running) -> None:
+    shop.report("i2", [{"function": "kiosk:price", "state": "attached"}], service="kiosk", stage="development")
+    wrong = call(shop.url, "hijack_function", function="price", strategy="log")
+    assert wrong.is_error
+    assert "shop:price" in text_of(wrong)
+    assert "kiosk:price" in text_of(wrong)
+    assert not call(shop.url, "hijack_function", function="kiosk.price", strategy="log").is_error
+
+
 @pytest.mark.parametrize("name", ["prise", "shop:prise", "shop.prise"])
 def test_a_mistyped_function_is_answered_with_the_candidates_and_changes_nothing(shop: Running, name: str) -> None:
     for tool, more in (("inspect_function", {}), ("hijack_function", {"strategy": "log"})):
@@ -146,6 +155,25 @@ def test_a_client_that_cannot_ask_gets_a_confirmation_that_is_good_for_this_chan
     assert shop.get("/api/hijacks")["count"] == 0
     assert not call(shop.url, "hijack_function", mode, confirmation=code, **CACHE).is_error
     assert shop.get("/api/hijacks")["count"] == 1
+
+
+def test_nobody_is_asked_about_a_change_that_is_refused_anyway(shop: Running, tmp_path: Path) -> None:
+    report(shop, tmp_path, stage="production")
+    asked: list[str] = []
+
+    async def remember(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={"approved": True})
+
+    for wrong in (
+        {"strategy": "cash"},
+        {"options": {"ttl": "soon"}},
+        {"stage": "no stage"},
+        {"function": "hmac:compare_digest", "strategy": "mock", "options": {"value": True}},
+    ):
+        refused = call(shop.url, "hijack_function", client={"elicitation_callback": remember}, **{**CACHE, **wrong})
+        assert refused.is_error
+    assert asked == []
 
 
 def test_looking_and_other_stages_need_no_confirmation(shop: Running, tmp_path: Path) -> None:

@@ -85,6 +85,9 @@ async def approve_hijack(
     collector = chat_of(ctx).collector
     await consent.refuse_when_read_only(ctx)
     target, where = await function_meant(collector, function), await service_meant(collector, service) or "*"
+    stages = {stage: [{strategy: options}]}
+    # What is refused anyway is refused before anybody is asked.
+    await collector.post("/api/hijacks", {"target": target, "service": where, "stages": stages}, dry_run="true")
     said = f"put {strategy} {shortened(options, 300)} on {target}" + (f" of {where}" if where != "*" else "")
     said += f" for {expires_in}" if expires_in else ""
     identity = {"options": options, "service": where, "stage": stage}
