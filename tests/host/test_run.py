@@ -143,3 +143,22 @@ def test_a_collector_is_started_beside_the_command_and_ends_after_it(host):
             break
         assert time.monotonic() < deadline, "the collector outlived its command"
         time.sleep(0.05)
+
+
+def test_the_collector_beside_a_command_never_gets_the_key_that_agents_sign_with(host):
+    pytest.importorskip("uvicorn", reason="the collector is not installed here")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    code = (
+        "import os, pathlib\n"
+        "for process in pathlib.Path('/proc').glob('[0-9]*'):\n"
+        "    try: words = (process / 'cmdline').read_bytes().split(b'\\0')\n"
+        "    except OSError: continue\n"
+        f"    if b'{port}' in words and b'serve' in words:\n"
+        "        told = (process / 'environ').read_bytes()\n"
+        "        print(b'MYSTIC_ENABLED=false' in told, b'only for agents' in told)\n"
+        "print('MYSTIC_CACHE_KEY' in os.environ)\n"
+    )
+    key = "a secret only for agents"
+    ended = host.run([*MYSTIC, "run", "--", sys.executable, "-c", code], MYSTIC_PORT=port, MYSTIC_CACHE_KEY=key)
+    assert (ended.code, ended.out) == (0, "True False\nTrue\n")
