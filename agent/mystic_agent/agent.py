@@ -117,6 +117,7 @@ class Agent:
         self.tracer.reset()
         self.attachments.reset()
         self.archive.reset()
+        background.reset()
         if self.shelf is not None:
             self.shelf.reset()
         self.external.reset()

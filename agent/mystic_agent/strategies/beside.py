@@ -135,12 +135,8 @@ class Beside:
 
     def _new(self, old: Old) -> tuple[Any, tuple[Any, ...], Mapping[str, Any]]:
         place_now.set(None)  # the caller's trace is the caller's
-        function = self._to.function()
-        if function is None:
-            self._bypass(self._to.problem)
-            return None, (), {}
         args, kwargs = self._to.arrange(old.copies)
-        return function, args, kwargs
+        return self._to.function(), args, kwargs
 
 
 def copied(values: list[Any], what: str) -> list[Any]:

@@ -199,6 +199,9 @@ class _Shadow:
         if self.beside.full:
             self.dropped()
             return None, None
+        if self.to.function() is None:  # imported here if need be, in the application's thread
+            self.bypass(self.to.problem)
+            return None, None
         try:
             given = [None if i in self.uncopied else value for i, value in enumerate(values)]
             copies = copied(given, "arguments")
