@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from mystic_collector.analysis import difference
 from mystic_collector.analysis.difference import LEAST, of_means, of_shares, variance, wilson
 from mystic_collector.analysis.impact import Wording, impact
 from mystic_collector.analysis.phases import phases
-from mystic_collector.store.life_records import Life, Tally
+from mystic_collector.store.life_records import Life, LifeQuery, MarkRow, Tally
+from mystic_collector.store.lives import MOST_MARKS
+from mystic_collector.store.records import Incoming, Resource
+from mystic_collector.store.sqlite import SqliteStore
 
 from .conftest import Running
 
@@ -197,3 +201,17 @@ def test_marks_of_the_wrong_shape_are_refused_with_the_field(collector: Running)
     reply = collector.client.post("/agent/v1/report", json=body)
     assert reply.status_code == 422
     assert reply.json()["error"]["field"].startswith("functions[0].marks[0]")
+
+
+def test_marks_go_with_the_process_they_are_of_and_only_the_newest_stay(tmp_path: Path) -> None:
+    now = [1000.0]
+    store = SqliteStore(tmp_path / "t.db", max_age=100.0, clock=lambda: now[0])
+    marks = [MarkRow("m:f", mark(number, Tally(), "h")) for number in range(MOST_MARKS + 10)]
+    store.write([Incoming(Resource("shop", "i", "production", "{}"), marks=marks)])
+    [found] = store.lives(LifeQuery(hijack="h"))
+    assert [one.number for one in found.marks] == list(range(10, MOST_MARKS + 10))
+    assert store.lives(LifeQuery(hijack="other")) == store.lives(LifeQuery(function="m:g")) == []
+    now[0] += 1000.0
+    store.retain(now[0])
+    assert store.lives(LifeQuery()) == []
+    store.close()
