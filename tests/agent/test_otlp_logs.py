@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mystic_agent import __version__
 from mystic_agent.otlp import encode_logs, encode_resource
@@ -36,6 +36,7 @@ def as_sent(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(EVENTS, max_size=4))
 def test_every_event_is_a_log_record_that_the_official_classes_read(events: list[Event]) -> None:
     sent = records(encode_logs(b"", events))

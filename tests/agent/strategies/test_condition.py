@@ -6,7 +6,7 @@ import time
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from mystic_agent.contract.condition import LONGEST, condition
 from mystic_agent.contract.errors import Invalid
@@ -169,15 +169,24 @@ def test_no_code_of_the_application_runs(question):
         assert met(question, a=a, b=hostile, items=[1, hostile, text], order=order, result=hostile) in (True, False)
 
 
+HUGE = (
+    "x" * 10**7,
+    list(range(10**6)),
+    dict.fromkeys(range(10**6)),
+    1 << 10**6,
+    [[[[list(range(300))] * 300] * 300] * 300],
+)
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_no_value_makes_it_slow(question):
-    nested = [[[[list(range(300))] * 300] * 300] * 300]
     began = time.thread_time()
-    for a in ("x" * 10**7, list(range(10**6)), dict.fromkeys(range(10**6)), 1 << 10**6, nested):
+    for a in HUGE:
         met(question, a=a, b=a, items=a, order=a if type(a) is dict else ORDER)
     assert time.thread_time() - began < 2, "it looked into all of a value"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     some.recursive(
         some.none() | some.booleans() | some.integers() | some.floats() | some.text() | some.binary(),
