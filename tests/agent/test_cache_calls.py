@@ -529,3 +529,12 @@ def test_results_of_two_closures_of_one_name_and_code_stay_apart(tmp_path):
     with application(tmp_path, source) as (module, attachments):
         attachments.apply([hijack(f"{module.__name__}:*", {"cache": {"ttl": "1h"}})])
         assert [module.make(n)(5) for n in (2, 3, 2)] == [10, 15, 10]
+
+
+def test_a_coroutine_that_no_asyncio_loop_drives_is_let_through(app):
+    app.cache("echo_later")
+    for _ in range(2):
+        with pytest.raises(StopIteration) as ended:
+            app.module.echo_later("a").send(None)
+        assert ended.value.value == "a"
+    assert app.decisions("echo_later") == {"bypass no asyncio event loop": 2}
