@@ -68,7 +68,7 @@ class Managed:
         """The way of MCP clients to them."""
         from mystic_collector.servers.gateway.gateway import Gateway
 
-        return Gateway(self.servers)
+        return Gateway(self.servers, self.calls)
 
     @cached_property
     def calls(self) -> Calls:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from docker.errors import DockerException
 from mystic_collector.servers.docker.container import OWNER, arguments, labels, spec_of
 from mystic_collector.servers.docker.engine import Engine, plainly
+from mystic_collector.servers.docker.idle import Idle
 from mystic_collector.servers.docker.pipe import Frames
 from mystic_collector.servers.docker.pull import Layers, refused
 from mystic_collector.servers.docker.reading import judge, seconds
@@ -140,6 +142,16 @@ async def test_an_engine_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> N
     assert isinstance(plainly(DockerException("Error: PermissionError(13, 'Permission denied')")), Forbidden)
 
 
+async def test_an_engine_that_never_answers_is_given_up_by_health(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        engine = Engine(functools.partial(docker.DockerClient, base_url=host, timeout=4, version="1.41"), host)
+        servers = DockerServers("nobody", engine)
+        health = await servers.health()
+        assert (health.ok, health.reason) == (False, "the Docker engine does not answer in time")
+        await servers.close()
+
+
 @pytest.fixture
 async def real(tmp_path: Path, secrets: Path) -> Any:
     found = DockerLaboratory(tmp_path, secrets)
@@ -197,6 +209,35 @@ async def test_a_server_that_needs_too_much_memory_is_said_to(real: DockerLabora
     assert "out of memory: it needed more than 32 MiB" in found.detail
     assert "limits.memory" in found.remedy
     await servers.stop("greedy")
+
+
+async def test_a_server_that_nobody_speaks_to_is_stopped_when_it_is_to_be(real: DockerLaboratory) -> None:
+    servers = real.open()
+    await servers.start(real.spec("brief", idle=0.5))
+    async with asyncio.timeout(PATIENCE):
+        while await servers.listed():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_server_is_not_idle_while_somebody_speaks_to_it() -> None:
+    stopped: asyncio.Queue[str] = asyncio.Queue()
+    idle = Idle(stopped.put)
+    brief, lasting = (
+        read_spec({"name": name, "server_type": "npx", "package": "x", "idle": seconds})
+        for name, seconds in (("brief", 0.01), ("lasting", 0))
+    )
+    idle.watch(lasting)
+    with idle.used(lasting):
+        pass
+    idle.watch(brief)
+    with idle.used(brief):
+        with idle.used(brief):
+            pass
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stopped.get(), 0.1)
+    assert await asyncio.wait_for(stopped.get(), PATIENCE) == "brief"
+    assert stopped.empty()
+    idle.close()
 
 
 async def test_a_program_that_the_image_lacks_is_named(real: DockerLaboratory) -> None:

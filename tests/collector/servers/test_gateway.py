@@ -37,7 +37,8 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 @asynccontextmanager
 async def served(servers: Servers, **limits: float) -> AsyncIterator[tuple[str, Gateway]]:
     """Serve a gateway on a port of its own; yields its address."""
-    gateway = Gateway(servers, **limits)  # type: ignore[arg-type]
+    calls = Calls(servers)
+    gateway = Gateway(servers, calls, **limits)  # type: ignore[arg-type]
     app = Starlette(routes=[Route("/servers/{name}/mcp", gateway)])
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
@@ -46,6 +47,7 @@ async def served(servers: Servers, **limits: float) -> AsyncIterator[tuple[str, 
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/servers", gateway
     finally:
         await gateway.close()
+        await calls.close()
         server.should_exit = True
         await asyncio.wait_for(serving, PATIENCE)
         listening.close()
@@ -66,7 +68,8 @@ async def test_two_clients_speak_to_two_processes_of_one_server(laboratory: Labo
     await servers.start(laboratory.spec("probe"))
     await settled(servers, "probe")
     async with served(servers) as (url, gateway):
-        async with Client(f"{url}/probe/mcp") as one, Client(f"{url}/probe/mcp") as two:
+        mcp = f"{url}/probe/mcp"
+        async with Client(mcp, mode="legacy") as one, Client(mcp, mode="legacy") as two:
             assert [tool.name for tool in (await one.list_tools()).tools][:2] == ["echo", "whoami"]
             first, second = text_of(await one.call_tool("whoami", {})), text_of(await two.call_tool("whoami", {}))
             assert first.split()[0] != second.split()[0]
@@ -104,6 +107,23 @@ async def test_a_process_that_ends_in_a_call_is_told_and_the_next_session_works(
         await until_none_is_open(gateway)
 
 
+async def test_requests_without_a_session_are_answered_by_servers_that_know_only_sessions(
+    laboratory: Laboratory,
+) -> None:
+    servers = laboratory.open()
+    await servers.start(laboratory.spec("probe"))
+    await settled(servers, "probe")
+    async with served(servers) as (url, gateway), Client(f"{url}/probe/mcp", mode="auto") as client:
+        assert client.protocol_version == "2026-07-28"
+        assert client.server_info is not None
+        assert client.server_info.name == "probe"
+        assert "echo" in {tool.name for tool in (await client.list_tools()).tools}
+        assert text_of(await client.call_tool("echo", {"text": "hi"})) == "hi"
+        assert gateway.open == 0
+        with pytest.raises(MCPError, match="has ended"):
+            await client.call_tool("leave", {"code": 0})
+
+
 async def test_what_is_no_session_is_answered_and_leaves_nothing(laboratory: Laboratory) -> None:
     servers = laboratory.open()
     await servers.start(laboratory.spec("probe"))
@@ -122,8 +142,10 @@ async def test_what_is_no_session_is_answered_and_leaves_nothing(laboratory: Lab
         assert (await client.put(f"{url}/probe/mcp")).status_code == 405
         lost = {**HEADERS, "mcp-session-id": "f" * 32}
         assert (await client.post(f"{url}/probe/mcp", json=HELLO, headers=lost)).status_code == 404
-        modern = {**HEADERS, "mcp-protocol-version": "2026-07-28"}
-        assert (await client.post(f"{url}/probe/mcp", json=HELLO, headers=modern)).status_code == 400
+        future = {**HEADERS, "mcp-protocol-version": "2999-01-01"}
+        assert (await client.post(f"{url}/probe/mcp", json=PING, headers=future)).status_code == 400
+        large = await client.post(f"{url}/probe/mcp", json={**PING, "params": {"text": "x" * 5 * 2**20}})
+        assert large.status_code == 413
         await until_none_is_open(gateway)
         reply = await client.post(f"{url}/probe/mcp", json=HELLO)
         assert reply.status_code == 200

@@ -54,9 +54,10 @@ def test_a_third_party_server_is_started_called_by_the_inspector_and_stopped(
     started(collector, name, **SERVERS[name])
     tool, argument, expected = CALLS[name.partition("-")[0]]
     url = f"{collector.url}/servers/{name}/mcp"
-    asked = ["--method", "tools/call", "--tool-name", tool, "--tool-arg", argument]
+    patience = ["--connect-timeout", "90000"]  # packages unpack themselves, at half a core
+    asked = [*patience, "--method", "tools/call", "--tool-name", tool, "--tool-arg", argument]
     found = subprocess.run(
-        [*inspector, "--cli", url, "--transport", "http", *asked], capture_output=True, text=True, timeout=120
+        [*inspector, "--cli", url, "--transport", "http", *asked], capture_output=True, text=True, timeout=180
     )
     assert found.returncode == 0, (found.stdout, found.stderr, collector.get(f"/api/mcp/servers/{name}/logs"))
     assert expected in json.loads(found.stdout)["content"][0]["text"]

@@ -49,8 +49,12 @@ class Engine:
                 self._client = self._connect()
             return self._client
 
-    async def ask(self, question: Callable[[docker.DockerClient], T]) -> T:
+    async def ask(self, question: Callable[[docker.DockerClient], T], abandon: bool = False) -> T:
         """Return what ``question`` finds, on a thread.
+
+        Args:
+            abandon: whether a caller that is cancelled leaves at once. What makes something is always waited for:
+                it must be known.
 
         Raises:
             ServersError: in plain language, for whatever goes wrong.
@@ -61,7 +65,7 @@ class Engine:
         def asked() -> T:
             return self.now(question)
 
-        return await to_thread.run_sync(asked, limiter=self._limiter, abandon_on_cancel=False)
+        return await to_thread.run_sync(asked, limiter=self._limiter, abandon_on_cancel=abandon)
 
     def now(self, question: Callable[[docker.DockerClient], T]) -> T:
         """Return what ``question`` finds, on this thread.

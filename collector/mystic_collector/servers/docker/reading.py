@@ -52,6 +52,8 @@ def judge(told: Mapping[str, Any], spec: ServerSpec, last_words: str = "") -> tu
         return "running", "", ""
     if status in ("created", "restarting"):
         return "starting", "its container is being started", ""
+    if status == "removing":
+        return "stopped", "it is being taken away", ""
     if status == "paused":
         return "stopped", "its container is paused", "'docker unpause' it, or restart the server"
     if told.get("OOMKilled"):

@@ -13,6 +13,7 @@ from mystic_collector.servers.docker import logs, network
 from mystic_collector.servers.docker.begin import Beginning
 from mystic_collector.servers.docker.container import MAIN, RESTARTS, SESSION, environment, spec_of
 from mystic_collector.servers.docker.engine import Engine, gone
+from mystic_collector.servers.docker.idle import Idle
 from mystic_collector.servers.docker.ours import Ours
 from mystic_collector.servers.docker.pipe import AttachedPipe, attach
 from mystic_collector.servers.docker.reading import MODE, judge, server_of
@@ -70,6 +71,7 @@ class DockerServers:
         self._sessions: dict[str, _Sessions] = {}
         self._admission = asyncio.Lock()
         self._farewells: set[asyncio.Task[None]] = set()
+        self._idle = Idle(self.stop)
         self._adopted = False
 
     @property
@@ -80,7 +82,8 @@ class DockerServers:
     async def health(self) -> Health:
         """Tell whether the engine answers."""
         try:
-            version = await asyncio.wait_for(self._engine.ask(lambda client: client.version()), _HEALTH_PATIENCE)
+            asked = self._engine.ask(lambda client: client.version(), abandon=True)
+            version = await asyncio.wait_for(asked, _HEALTH_PATIENCE)
         except TimeoutError:
             return Health(False, MODE, "the Docker engine does not answer in time", "see how busy it is")
         except ServersError as error:
@@ -109,6 +112,7 @@ class DockerServers:
     def _begin(self, spec: ServerSpec, restarts: int) -> Server:
         beginning = Beginning(self._ours, spec, restarts)
         self._begun[spec.name] = beginning
+        self._idle.watch(spec)
         beginning.task = asyncio.create_task(beginning.run(), name=f"start {spec.name}")
         return beginning.server
 
@@ -135,6 +139,7 @@ class DockerServers:
         await self._ours.remove(await self._ours.containers(name=name))
         self._begun.pop(name, None)
         self._sessions.pop(name, None)
+        self._idle.forget(name)
         return found
 
     async def status(self, name: str, wait: float = 0.0) -> Server:
@@ -192,6 +197,12 @@ class DockerServers:
     async def open(self, name: str) -> AsyncIterator[Channel]:
         """Return the way to a running server's MCP side."""
         found = await self.status(name)
+        with self._idle.used(found.spec):
+            async with self._opened(name, found) as channel:
+                yield channel
+
+    @asynccontextmanager
+    async def _opened(self, name: str, found: Server) -> AsyncIterator[Channel]:
         if found.state != "running":
             detail = f" ({found.detail})" if found.detail else ""
             raise NotRunning(f"the server {name!r} is {found.state}{detail}", found.remedy or "wait until it runs")
@@ -265,6 +276,7 @@ class DockerServers:
 
     async def close(self) -> None:
         """Let go of the engine; what is being started goes on as far as it has come."""
+        self._idle.close()
         for one in self._begun.values():
             await one.abandon(leave=True)
         if self._farewells:
@@ -288,8 +300,10 @@ class DockerServers:
             elif one["State"]["Status"] == "created":  # it was ended in the middle of a start
                 await self._ours.remove([one])
                 self._begin(spec, int(one["Config"]["Labels"].get(RESTARTS, "0")))
-            elif spec.transport == "stdio" and one["State"]["Status"] == "running":
-                await self._ours.renew(one["Id"], 0)  # a session may have been in the middle of something
+            else:
+                if spec.transport == "stdio" and one["State"]["Status"] == "running":
+                    await self._ours.renew(one["Id"], 0)  # a session may have been in the middle of something
+                self._idle.watch(spec)
         self._adopted = True
 
     async def _main(self, name: str) -> dict[str, Any]:
@@ -308,7 +322,12 @@ class DockerServers:
         server = server_of(spec, attributes)
         if server.state != "failed" or told.get("OOMKilled"):
             return server
-        last = await self._read(attributes, 1, 0.0)
+        try:
+            last = await self._read(attributes, 1, 0.0)
+        except ServersError as error:
+            if not gone(error):
+                raise
+            return server  # it is being taken away
         return server_of(spec, attributes, last[-1].text[:300] if last else "")
 
     async def _read(self, attributes: dict[str, Any], tail: int, since: float) -> list[LogLine]:

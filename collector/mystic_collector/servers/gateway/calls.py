@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import mcp_types
@@ -19,6 +20,7 @@ from mystic_collector.servers.gateway.upstream import upstream
 from mystic_collector.servers.protocol import Servers
 from mystic_collector.version import VERSION
 
+T = TypeVar("T")
 _log = logging.getLogger("mystic_collector.servers")
 IDLE = 60.0
 """Seconds for which a client is kept after its last call, so that the next one need not wait for a new process."""
@@ -72,7 +74,7 @@ class Calls:
                     break
             return found
 
-        found: list[dict[str, Any]] = await self._ask(name, question)
+        found: list[dict[str, Any]] = await self.ask(name, question)
         return found
 
     async def call(self, name: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +88,7 @@ class Calls:
             result = await client.call_tool(tool, arguments)
             return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
-        found: dict[str, Any] = await self._ask(name, question)
+        found: dict[str, Any] = await self.ask(name, question)
         return found
 
     async def ping(self, name: str) -> dict[str, Any]:
@@ -103,7 +105,7 @@ class Calls:
                 "server_info": info.model_dump(by_alias=True, mode="json", exclude_none=True) if info else {},
             }
 
-        found: dict[str, Any] = await self._ask(name, question)
+        found: dict[str, Any] = await self.ask(name, question)
         return found
 
     def forget(self, name: str) -> None:
@@ -111,7 +113,15 @@ class Calls:
         if name in self._lines:
             self._hang_up(name, self._lines[name])
 
-    async def _ask(self, name: str, question: Any) -> Any:
+    async def ask(self, name: str, question: Callable[[Client], Awaitable[T]], own_errors: bool = True) -> T:
+        """Return what ``question`` finds out from a server's client.
+
+        Args:
+            own_errors: whether a refusal by the server is an error of ours; else it is passed on as the MCPError it is.
+
+        Raises:
+            ServersError: when the server cannot be reached.
+        """
         line = self._line(name)
         line.users += 1
         if line.timer is not None:
@@ -125,6 +135,8 @@ class Calls:
             if error.error.code == mcp_types.CONNECTION_CLOSED:
                 self._hang_up(name, line)
                 raise await self._why(name) from error
+            if not own_errors:
+                raise
             told = f"the server {name!r} answered: {error.error.message}"[:2000]
             raise Unreachable(told, "check tool and arguments") from error
         except (TimeoutError, ValidationError) as error:

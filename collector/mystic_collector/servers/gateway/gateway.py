@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.server.transport_security import RequestBodyLimitMiddleware
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from mystic_agent.contract.errors import Invalid
@@ -15,7 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mystic_collector.reply import refusal
 from mystic_collector.servers.errors import ServersError
+from mystic_collector.servers.gateway.calls import Calls
 from mystic_collector.servers.gateway.session import Session
+from mystic_collector.servers.gateway.sessionless import Sessionless
 from mystic_collector.servers.protocol import Servers
 from mystic_collector.servers.validation import server_name
 
@@ -23,6 +26,7 @@ IDLE = 15 * 60.0
 """Seconds after which a session that nobody uses ends, and its process with it."""
 
 MOST_SESSIONS = 64
+MOST_BODY = 4 * 2**20
 
 
 class Gateway:
@@ -30,33 +34,37 @@ class Gateway:
 
     Args:
         servers: opens upstreams.
+        calls: answers requests without a session.
         idle: seconds; see :data:`IDLE`.
         most: sessions in all; a server's own ceiling is its engine's.
     """
 
-    def __init__(self, servers: Servers, idle: float = IDLE, most: int = MOST_SESSIONS) -> None:
+    def __init__(self, servers: Servers, calls: Calls, idle: float = IDLE, most: int = MOST_SESSIONS) -> None:
         self._servers = servers
+        self._sessionless = Sessionless(calls)
+        self._bounded = RequestBodyLimitMiddleware(self._answer, MOST_BODY)
         self._idle = idle
         self._most = most
         self._sessions: dict[str, Session] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the name of the server is a parameter of the path."""
+        await self._bounded(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            answer = await self._route(request)
+            await (await self._route(request))(scope, receive, send)
         except Invalid as error:
-            answer = refusal(404, str(error))
+            await refusal(404, str(error))(scope, receive, send)
         except ServersError as error:
-            answer = refusal(error.status, error.what, error.remedy)
-        await answer(scope, receive, send)
+            await refusal(error.status, error.what, error.remedy)(scope, receive, send)
 
     async def _route(self, request: Request) -> ASGIApp:
         name = server_name(request.path_params["name"])
         version = request.headers.get(MCP_PROTOCOL_VERSION_HEADER)
         if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
-            known = ", ".join(HANDSHAKE_PROTOCOL_VERSIONS)
-            return refusal(400, f"this server is spoken to in sessions, not in {version[:40]!r}", f"use one of {known}")
+            return self._without_session(name)
         identity = request.headers.get(MCP_SESSION_ID_HEADER)
         if identity is not None:
             session = self._sessions.get(identity)
@@ -72,6 +80,12 @@ class Gateway:
                 429, f"there are {len(self._sessions)} sessions, as many as may be", "end one", {"Retry-After": "5"}
             )
         return self._opening(name)
+
+    def _without_session(self, name: str) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._sessionless.handle(name, scope, receive, send)
+
+        return answer
 
     def _opening(self, name: str) -> ASGIApp:
         """Return what answers a client's first request: only one that opens a session leaves one."""
