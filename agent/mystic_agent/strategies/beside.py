@@ -145,13 +145,17 @@ def copied(values: list[Any], what: str) -> list[Any]:
     Raises:
         Incomparable: when they are too large, or cannot be copied.
     """
-    if all(frozen(value) for value in values):
-        return values
-    if weight(values) > MOST_BYTES:
-        raise Incomparable(f"{what} of more than {MOST_BYTES >> 20} MiB")
     import copy
 
     try:
-        return copy.deepcopy(values)
-    except FAULTS:
+        if all(frozen(value) for value in values):
+            return values
+        return copy.deepcopy(values) if weight(values) <= MOST_BYTES else _too_large(what)
+    except Incomparable:
+        raise
+    except _ENDS:  # copying runs what their classes define for it
         raise Incomparable(f"{what} cannot be copied") from None
+
+
+def _too_large(what: str) -> list[Any]:
+    raise Incomparable(f"{what} of more than {MOST_BYTES >> 20} MiB")

@@ -97,7 +97,13 @@ def difference(old: Any, new: Any, tolerance: Tolerance | None = None) -> Differ
     Raises:
         Incomparable: for values of types that hold what cannot be seen, and results of more than MOST_PARTS parts.
     """
-    tolerance = tolerance or Tolerance()
+    try:
+        return _difference(old, new, tolerance or Tolerance())
+    except SystemExit:  # of a metaclass: the only code of theirs that looking at a type can run
+        raise Incomparable("result of a type that runs code when it is looked at") from None
+
+
+def _difference(old: Any, new: Any, tolerance: Tolerance) -> Difference | None:
     stack: list[Pair] = [((), old, new)]
     above: set[tuple[int, int]] = set()
     left = MOST_PARTS
