@@ -96,7 +96,10 @@ class Rota:
         return sampler.spent_ns
 
     def _reach(self, attached: Attached) -> bool:
-        """Tell what a function's code reaches; return True when that speaks against every cache."""
+        """Tell what a function's code reaches; return True when that speaks against a turn.
+
+        A call that is analyzed takes one frame more of the recursion limit, which nobody has asked for.
+        """
         scope = self._attachments.scope
         mine = {one.module for one in list(self._attachments.by_name.values())}
         found = guard.run(
@@ -109,7 +112,7 @@ class Rota:
         )
         events = Events(attached.name, self._attachments.events)
         events.put(REACH_EVENT, json.dumps([[one.category, one.name, one.path] for one in found]), severity=DEBUG)
-        return any(one.category in REFUSING for one in found)
+        return any(one.category in REFUSING or one.category == "recursion" for one in found)
 
     def _rotate(self, now: float, elapsed: float) -> None:
         waiting = self._waiting(now, elapsed)

@@ -77,6 +77,14 @@ SOURCE = """
         def chance(): return random.random()
         def plain(self, x): return x + 1
     def makes(): return Shop()
+    def recurses(n): return recurses(n - 1) if n else 0
+    def even(n): return odd(n - 1) if n else True
+    def odd(n): return even(n - 1) if n else False
+    class Visitor:
+        def visit(self, node): return getattr(self, "visit_" + node[0])(node)
+        def visit_list(self, node): return [self.visit(one) for one in node[1:]]
+        def render(self, parts): return [one.render() for one in parts]
+        def plainly(self): return getattr(self, "x", None)
 """
 
 
@@ -127,6 +135,11 @@ def touched(module, qualname):
         ("runs_none", "random", "random.Random.random"),
         ("Shop.sell", "self", "self.stock"),
         ("Shop.chance", "random", "random.Random.random"),
+        ("recurses", "recursion", "app:recurses"),
+        ("even", "recursion", "app:even"),
+        ("Visitor.visit", "recursion", "getattr(self, …)"),
+        ("Visitor.visit_list", "recursion", "getattr(self, …)"),
+        ("Visitor.render", "recursion", "….render"),
     ],
 )
 def test_what_a_function_reaches_is_found_and_nothing_is_run_for_it(module, qualname, category, name):
@@ -140,7 +153,7 @@ def test_the_way_there_is_told(module):
     assert touched(module, "Shop.price")["time", "time.time"] == (f"{app}:Shop.price", f"{app}:Shop.fee")
 
 
-@pytest.mark.parametrize("qualname", ["pure", "Shop.plain", "local_list", "makes"])
+@pytest.mark.parametrize("qualname", ["pure", "Shop.plain", "local_list", "makes", "Visitor.plainly"])
 def test_pure_functions_reach_nothing(module, qualname):
     assert touched(module, qualname) == {}
 

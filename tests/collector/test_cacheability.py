@@ -295,6 +295,7 @@ def test_what_the_code_reaches_decides_where_behaviour_shows_nothing(category: s
         "clock": "yes",
         "logging": "yes",
         "foreign": "yes",
+        "recursion": "yes",
     }
     verdict = answer(accesses(REPEATING), [Touch(category, "a.thing", ("app:f", "app:helper"))])
     assert verdict.answer == expected.get(category, "unknown")

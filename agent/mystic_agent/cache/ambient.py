@@ -152,9 +152,8 @@ class Names:
         self.module = str(self.globals.get("__name__", function.__module__))
         self.cells = _cells(function)
         self.locals: dict[str, Any] = {}
-        first = code.co_varnames[:1]
-        if holder is not None and first and first[0] in ("self", "cls"):
-            self.locals[first[0]] = holder
+        for own in {*code.co_varnames[:1], *code.co_freevars} & {"self", "cls"} if holder is not None else ():
+            self.locals[own] = holder  # a free variable of what is defined inside the method
 
     def named(self) -> Iterator[tuple[Any, str, type | None]]:
         """Yield (thing, name, the class it was found on)."""

@@ -12,7 +12,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -103,6 +103,7 @@ def reach(function: FunctionType, holder: type | None, ours: Callable[[str], boo
         ours: true of the application's modules, whose functions are followed.
     """
     search = _Search(ours)
+    search.root = behind(function).__code__
     name = f"{function.__module__}:{function.__qualname__}"
     for one in ambient(function, holder, ours):
         search.touch("context", one.name, (name,) if one.reader == name else (name, one.reader))
@@ -123,6 +124,7 @@ def holder_of(module: str, qualname: str) -> type | None:
 class _Search:
     def __init__(self, ours: Callable[[str], bool]) -> None:
         self.ours = ours
+        self.root: CodeType | None = None
         self.found: dict[tuple[str, str], Touch] = {}
         self.seen: set[int] = set()
         self.waiting: deque[tuple[FunctionType, type | None, tuple[str, ...], int]] = deque()
@@ -134,6 +136,8 @@ class _Search:
     def enter(self, function: FunctionType, holder: type | None, path: tuple[str, ...], foreign: int) -> None:
         function = behind(function)
         code = function.__code__
+        if code is self.root and path:
+            self.touch("recursion", path[0], path)
         if id(code) not in self.seen and len(path) <= DEEPEST:
             self.seen.add(id(code))
             self.waiting.append((function, holder, (*path, f"{function.__module__}:{function.__qualname__}"), foreign))
@@ -236,8 +240,23 @@ def _done(code: CodeType, function: FunctionType, holder: type | None) -> Iterat
                     yield "global", f"{module}.{before.argval}"
         elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
             yield from _asked(steps[at - 1] if at else None, name, space, module)
+            if name == function.__name__:
+                yield "recursion", f"….{name}"
+        elif operation == "LOAD_GLOBAL" and name == "getattr" and _by_name_on_self(steps[at + 1 : at + 9]):
+            yield "recursion", "getattr(self, …)"
         elif operation == "LOAD_GLOBAL" and name in ("open", "print", "input") and name not in space:
             yield _builtin(name, steps[at + 1 : at + 9])
+
+
+_MADE_UP = frozenset({"BINARY_OP", "BUILD_STRING", "BINARY_SUBSCR", "FORMAT_VALUE"})
+
+
+def _by_name_on_self(following: Sequence[Any]) -> bool:
+    """True for ``getattr(self, name)``: whatever method it finds may lead back to where it is asked for."""
+    if len(following) < 3 or not _loads_self(following[0]):
+        return False
+    name = list(takewhile(lambda step: not step.opname.startswith("CALL"), following[1:]))
+    return not name or name[0].opname != "LOAD_CONST" or any(step.opname in _MADE_UP for step in name)
 
 
 def _asked(before: Any, name: str, space: dict[str, Any], module: str) -> Iterator[tuple[str, str]]:

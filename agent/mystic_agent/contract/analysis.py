@@ -55,6 +55,7 @@ REACH: dict[str, str] = {
     "environment": "reads the environment",
     "clock": "measures or waits",
     "logging": "logs",
+    "recursion": "may call itself",
     "foreign": "calls code that was not looked into",
 }
 """The categories of what code reaches, the gravest first, in words that follow a function's name."""

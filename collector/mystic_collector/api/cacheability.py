@@ -107,7 +107,7 @@ def _answer(
     told = report(seen, reach, live.kind if live is not None else "", question)
     now = [name for name in (live.strategies if live is not None else ()) if name != "observe"]
     if not seen.calls and told["verdict"] == UNKNOWN:
-        told["reasons"] = [_unseen(now, function)]
+        told["reasons"] = [_unseen(now, function, any(one.category == "recursion" for one in reach))]
     totals = parts.store.functions(service, function)
     return {
         "function": function,
@@ -119,9 +119,11 @@ def _answer(
     }
 
 
-def _unseen(strategies: list[str], function: str) -> str:
+def _unseen(strategies: list[str], function: str, recursive: bool) -> str:
     if strategies:
         return f"its calls are not looked at while it has {', '.join(strategies)}; what was seen before is gone"
+    if recursive:
+        return f"it may call itself, so its calls are looked at only after 'mystic hijack {function} --analyze'"
     return (
         f"its calls were not looked at yet; agents do so by themselves, or after 'mystic hijack {function} --analyze'"
     )

@@ -378,3 +378,19 @@ def test_a_forked_child_goes_on_with_the_turns_of_its_parent_and_ends_them_in_ti
     other.apply("slow", {"mock": {"value": 1}})
     child.tick()
     assert [key for key in attached.keep if key[0] == "analyze"] == []
+
+
+def test_a_recursion_close_to_the_limit_is_left_alone_unless_asked_for(tmp_path):
+    source = """
+        def deep(n): return sum(range(5_000)) * 0 + (deep(n - 1) + 1 if n else 0)
+    """
+    with application(tmp_path, source) as (module, attachments):
+        now = [0.0]
+        rota = Rota(attachments, 0.03, True, clock=lambda: now[0])
+        for _ in range(3):
+            module.deep(100)
+            now[0] += 1
+            rota.tick()
+        attached = attachments.by_name[f"{module.__name__}:deep"]
+        assert attached.meter.calls == 303
+        assert attached.analysis is None
