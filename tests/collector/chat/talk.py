@@ -15,6 +15,9 @@ T = TypeVar("T")
 ERAS = ("auto", "legacy")
 """Protocol 2026-07-28, and the handshake of the revisions before it."""
 
+CACHE: dict[str, Any] = {"function": "price", "strategy": "cache", "options": {"ttl": "30m"}}
+"""Arguments of a change of behaviour."""
+
 
 def talk(url: str, said: Callable[[Client], Awaitable[T]], mode: str = "auto", key: str = "", **more: Any) -> T:
     """Connect a client called ``tester`` to the collector at ``url`` and return what ``said`` returns."""

@@ -13,10 +13,8 @@ from mystic_collector.chat.server import build_server
 from mystic_collector.chat.session import Chat
 
 from tests.collector.chat.conftest import report
-from tests.collector.chat.talk import text_of
+from tests.collector.chat.talk import CACHE, text_of
 from tests.collector.conftest import PATIENCE, Running
-
-CACHE = {"function": "price", "strategy": "cache"}
 
 
 def test_a_change_is_waited_for_with_progress_until_the_process_answers(shop: Running, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from mystic_collector.chat.consent import Approval, Change
 from mystic_collector.chat.names import service_meant
 from mystic_collector.chat.page import fitting, following, more, shortened, start
 from mystic_collector.chat.session import Asked, chat_of, owner_of
-from mystic_collector.chat.tools.hijacks import Row, row_of, settle, shown
+from mystic_collector.chat.tools.hijacks import settle
 from mystic_collector.chat.tools.parameters import Confirmation, Cursor, Reason, Service
+from mystic_collector.chat.tools.row import Row, row_of, shown
 from mystic_collector.units import duration
 
 MOST_MOCKS = 20
