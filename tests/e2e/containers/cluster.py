@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +31,13 @@ patchesStrategicMerge:
     apiVersion: apps/v1
     kind: StatefulSet
     metadata: {{name: mystic}}
-    spec: {{template: {{spec: {{containers: [{{name: mystic, imagePullPolicy: Never}}]}}}}}}
+    spec:
+      template:
+        spec:
+          containers:
+            - name: mystic
+              imagePullPolicy: Never
+              env: [{{name: MYSTIC_ALLOWED_HOSTS, value: "{address}"}}]
   - |-
     apiVersion: apps/v1
     kind: Deployment
@@ -41,7 +48,11 @@ patchesStrategicMerge:
           containers:
             - name: injector
               imagePullPolicy: Never
-              env: [{{name: MYSTIC_AGENT_IMAGE, value: "{agent}"}}, {{name: MYSTIC_AGENT_PULL_POLICY, value: Never}}]
+              env:
+                - {{name: MYSTIC_AGENT_IMAGE, value: "{agent}"}}
+                - {{name: MYSTIC_AGENT_PULL_POLICY, value: Never}}
+                # Where a cluster has no names for services, they are told by their addresses.
+                - {{name: MYSTIC_INJECT_HOST, value: "{address}"}}
 """
 
 
@@ -82,10 +93,11 @@ def namespace(name: str) -> Iterator[str]:
         until(lambda: "token" in kubectl("--namespace", name, "get", "secrets", check=False), "the account has a token")
         yield name
     finally:
-        kubectl(
-            "--namespace", name, "delete", "pods", "--all", "--grace-period=0", "--force", "--wait=false", check=False
-        )
-        kubectl("delete", "namespace", name, "--timeout=120s", check=False)
+        at_once = ("--all", "--grace-period=0", "--force", "--wait=false")
+        for kinds in ("deployments,statefulsets,replicasets", "pods"):
+            kubectl("--namespace", name, "delete", kinds, *at_once, check=False)
+        kubectl("delete", "namespace", name, "--wait=false", check=False)
+        until(lambda: not kubectl("--namespace", name, "get", "pods", "--output", "name"), "no pod is left")
 
 
 @contextmanager
@@ -98,15 +110,14 @@ def installed(folder: Path) -> Iterator[str]:
     with open(Path(tempfile.gettempdir()) / f"mystic-test-cluster-{os.getuid()}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         load(COLLECTOR, AGENT)
-        (folder / "base").symlink_to(MANIFESTS / "base")
-        overlay = OVERLAY.format(image=COLLECTOR.partition(":")[0], agent=AGENT)
-        (folder / "kustomization.yaml").write_text(overlay)
-        manifests = kubectl("kustomize", "--load-restrictor=LoadRestrictionsNone", str(folder), check=False)
-        manifests = manifests or kubectl("kustomize", str(folder))
         with namespace("mystic"):
+            address = _service_address()
+            manifests = _manifests(folder, address)
             try:
                 kubectl("apply", "--filename", "-", given=manifests)
-                yield _reachable()
+                for part in ("statefulset/mystic", "deployment/mystic-injector"):
+                    kubectl("--namespace", "mystic", "rollout", "status", part, "--timeout=120s")
+                yield address
             except BaseException:
                 print(kubectl("--namespace", "mystic", "describe", "pods", check=False)[-6000:])
                 for part in ("statefulset/mystic", "deployment/mystic-injector"):
@@ -116,12 +127,17 @@ def installed(folder: Path) -> Iterator[str]:
                 kubectl("delete", "--filename", "-", "--wait=false", "--ignore-not-found", given=manifests, check=False)
 
 
-def _reachable() -> str:
-    """Wait for all of it; where a cluster has no names for services, they are told by their addresses."""
+def _service_address() -> str:
+    """Make the collector's Service before the rest, so that its address can be told to the rest."""
+    [service, *_] = (MANIFESTS / "base" / "collector.yaml").read_text().split("---")
+    kubectl("--namespace", "mystic", "apply", "--filename", "-", given=service)
     address: str = read("--namespace", "mystic", "service", "mystic")["spec"]["clusterIP"]
-    of = ("--namespace", "mystic")
-    kubectl(*of, "set", "env", "deployment/mystic-injector", f"MYSTIC_INJECT_HOST={address}")
-    kubectl(*of, "set", "env", "statefulset/mystic", f"MYSTIC_ALLOWED_HOSTS={address}")
-    for part in ("statefulset/mystic", "deployment/mystic-injector"):
-        kubectl(*of, "rollout", "status", part, "--timeout=120s")
     return address
+
+
+def _manifests(folder: Path, address: str) -> str:
+    """Return the base with this checkout's images and the collector's address."""
+    shutil.copytree(MANIFESTS / "base", folder / "base")
+    overlay = OVERLAY.format(image=COLLECTOR.partition(":")[0], agent=AGENT, address=address)
+    (folder / "kustomization.yaml").write_text(overlay)
+    return kubectl("kustomize", str(folder))

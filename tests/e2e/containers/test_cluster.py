@@ -65,19 +65,29 @@ class Service:
 
     def apply(self, manifest: str) -> None:
         kubectl("--namespace", self.where, "apply", "--filename", "-", given=manifest)
-        self.settled()
-
-    def settled(self) -> None:
-        kubectl("--namespace", self.where, "rollout", "status", "deployment/shelf", "--timeout=120s")
+        self._settled()
 
     def restart(self) -> None:
         kubectl("--namespace", self.where, "rollout", "restart", "deployment/shelf")
-        self.settled()
+        self._settled()
+
+    def _settled(self) -> None:
+        """Wait for the present template's pod; those of earlier ones need not be waited for."""
+        of = ("--namespace", self.where)
+        wanted = read(*of, "deployment", "shelf")["metadata"]["generation"]
+        until(lambda: read(*of, "deployment", "shelf")["status"].get("observedGeneration") == wanted, "it is looked at")
+        ended = [one["metadata"]["name"] for one in self._pods() if one["metadata"].get("deletionTimestamp")]
+        if ended:
+            kubectl(*of, "delete", "pods", *ended, "--grace-period=0", "--force", "--wait=false", check=False)
+        kubectl(*of, "rollout", "status", "deployment/shelf", "--timeout=120s")
+
+    def _pods(self) -> list[dict[str, Any]]:
+        found = read("--namespace", self.where, "pods", "--selector", "app=shelf")["items"]
+        assert isinstance(found, list)
+        return found
 
     def pod(self) -> dict[str, Any]:
-        pods = read("--namespace", self.where, "pods", "--selector", "app=shelf")["items"]
-        [found] = [one for one in pods if not one["metadata"].get("deletionTimestamp")]
-        assert isinstance(found, dict)
+        [found] = [one for one in self._pods() if not one["metadata"].get("deletionTimestamp")]
         return found
 
     def listing(self) -> bytes:
