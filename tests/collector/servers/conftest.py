@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from .contract import LABORATORIES, Laboratory
-from .engine import DockerLaboratory
+from .engine import DockerLaboratory, release
 from .memory import MemoryLaboratory
 
 LABORATORIES |= {"memory": MemoryLaboratory, "docker": DockerLaboratory}
@@ -17,6 +17,13 @@ LABORATORIES |= {"memory": MemoryLaboratory, "docker": DockerLaboratory}
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images() -> Iterator[None]:
+    """Take the image away that the tests have built."""
+    yield
+    release()
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import os
 import secrets as randomness
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -47,15 +49,40 @@ def image() -> str:
     content = b"".join(path.read_bytes() for path in sorted(FILES.glob("*")) if path.is_file())
     content += str(engine.images.get(base).id).encode()
     tag = f"{REPOSITORY}:{hashlib.sha256(content).hexdigest()[:16]}"
-    with open(Path(tempfile.gettempdir()) / f"mystic-test-image-{os.getuid()}.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    args = {"BASE_IMAGE": base}
+    with _users() as users:
+        users.add(os.getpid())
         try:
             engine.images.get(tag)
         except ImageNotFound:
-            engine.images.build(
-                fileobj=_context(), custom_context=True, tag=tag, buildargs={"BASE_IMAGE": base}, rm=True
-            )
+            engine.images.build(fileobj=_context(), custom_context=True, tag=tag, buildargs=args, rm=True)
     return tag
+
+
+def release() -> None:
+    """Remove the image when no other process uses it; MYSTIC_TEST_KEEP_IMAGES keeps it for the next run."""
+    if not image.cache_info().currsize:
+        return
+    with _users() as users:
+        users.discard(os.getpid())
+        if not users and not os.environ.get("MYSTIC_TEST_KEEP_IMAGES"):
+            client().images.remove(image(), force=True)
+    image.cache_clear()
+    client().close()
+
+
+@contextmanager
+def _users() -> Iterator[set[int]]:
+    """Yield the living processes that use the image, to be changed; one process at a time."""
+    with open(Path(tempfile.gettempdir()) / f"mystic-test-image-{os.getuid()}.lock", "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        users = {int(pid) for pid in file.read().split() if Path(f"/proc/{pid}").exists()}
+        try:
+            yield users
+        finally:
+            file.truncate(0)
+            file.write(" ".join(map(str, users)))
 
 
 def _context() -> io.BytesIO:

@@ -243,8 +243,7 @@ async def test_a_server_is_not_idle_while_somebody_speaks_to_it() -> None:
 async def test_a_program_that_the_image_lacks_is_named(real: DockerLaboratory) -> None:
     servers = real.open()
     await servers.start(real.spec("absent", command=["no-such-program"]))
-    found = await settled(servers, "absent")
-    assert found.state == "failed"
+    found = await eventually(servers, "absent", "failed")
     assert "no-such-program" in found.detail
     await servers.stop("absent")
 

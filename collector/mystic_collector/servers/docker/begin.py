@@ -20,6 +20,9 @@ from mystic_collector.servers.spec import ServerSpec
 _EVERY = 0.1
 """Seconds between two looks at a port that is not open yet."""
 
+_SOON = 0.2
+"""Seconds in which a program that cannot run at all has mostly ended."""
+
 _PATIENCE = 10.0
 """Seconds that stopping waits for a step that is under way; it undoes itself if it takes longer."""
 
@@ -107,6 +110,8 @@ class Beginning:
     async def _ready(self, identity: str) -> None:
         """Wait until it listens, or has ended."""
         if self.spec.transport == "stdio":
+            # It tells nobody that it is ready.
+            await asyncio.sleep(_SOON)
             self._tell(state="running", detail="")
             return
         self._tell(detail=f"waiting for it to listen on port {self.spec.port}")
