@@ -82,7 +82,7 @@ class ChosenServers:
             if health.ok:
                 return self._told(one, said)
             said.append(f"{one.mode}: {health.reason}")
-        told = "; ".join(said) or "they are switched off (MYSTIC_SERVERS=off)"
+        told = "; ".join(said) or "MYSTIC_SERVERS=off, or names what is not there"
         raise EngineUnavailable(f"nothing here can run MCP servers ({told})", _HOW)
 
     def _told(self, one: Servers, said: list[str]) -> Chosen:
