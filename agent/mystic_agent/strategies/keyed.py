@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from mystic_agent.cache.key import canonical
+from mystic_agent.cache.key import Unkeyable, canonical
 from mystic_agent.cache.portable import portable
+from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Subject
 from mystic_agent.strategies.identity import identity
 
@@ -43,6 +44,11 @@ class Keyed:
             Unkeyable: with the reason that is counted.
         """
         said = [values[i] for i in self._used]
-        if self._identity:
-            said[0] = (type(said[0]), identity(said[0], self._identity))
-        return blake2b(portable(canonical(tuple(said))), digest_size=32).hexdigest()
+        try:
+            if self._identity:
+                said[0] = (type(said[0]), identity(said[0], self._identity))
+            return blake2b(portable(canonical(tuple(said))), digest_size=32).hexdigest()
+        except Unkeyable:
+            raise
+        except (*FAULTS, SystemExit):  # of a class that lies about itself, or whose own class runs code
+            raise Unkeyable("argument that cannot be looked at") from None

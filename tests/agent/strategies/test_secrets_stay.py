@@ -1,4 +1,4 @@
-"""No secret leaves with a recording, a drift, a difference, or the failure of somebody's own strategy."""
+"""Recordings, drifts, differences and failures hold no secret, and values that fight back do no harm to them."""
 
 from __future__ import annotations
 
@@ -64,6 +64,38 @@ def run(shop, value, **strategies):
     shop.attachments.take_off()
     left = [shop.archive.outcomes, shop.attachments.events.collect(), shop.attachments.reports()]
     return "\n".join(map(repr, left))
+
+
+class Meta(type):
+    def __getattribute__(cls, name):
+        if name in ("__qualname__", "__module__", "__name__", "__dataclass_fields__"):
+            raise SystemExit("application code ran")
+        return super().__getattribute__(name)
+
+
+def explode(*given):
+    raise SystemExit("application code ran")
+
+
+HOSTILE = {
+    "of a hostile metaclass": Meta("Hostile", (), {}),
+    "raising": type("Hostile", (), dict.fromkeys(("__repr__", "__eq__", "__hash__", "__reduce_ex__"), explode)),
+    "lying dataclass": type("Lying", (), {"__dataclass_fields__": {"a": 1, 5: 2}}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_values_that_fight_back_go_in_and_come_out_untouched(shop, name):
+    value, faults = HOSTILE[name](), dict(guard.faults)
+    replay = {"recording": "real", "check": 1}
+    for strategy in ({"record": {"name": "real"}}, {"replay": replay}, {"shadow": {"to": shop.name("give_too")}}):
+        shop.apply("give", strategy)
+        assert shop.module.give(value)["given"] is value
+        assert shop.module.give(5, value)["given"] == 5
+        done = threading.Event()
+        assert background.put(done.set)
+        assert done.wait(20)
+    assert guard.faults == faults
 
 
 @pytest.mark.parametrize("name", CASES)
