@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from mystic_agent.attached import OBSERVE, Attached
 from mystic_agent.attachments import Attachments
-from mystic_agent.cache.reach import holder_of, reach
 from mystic_agent.contract.analysis import REACH_EVENT, REFUSING
 from mystic_agent.guard import guard
 from mystic_agent.observe.events import DEBUG, Events
-from mystic_agent.strategies.sampler import Sampler
+
+if TYPE_CHECKING:
+    from mystic_agent.strategies.sampler import Sampler
 
 SEATS = 3
 """Functions that are analyzed at the same time."""
@@ -100,6 +101,10 @@ class Rota:
 
         A call that is analyzed takes one frame more of the recursion limit, which nobody has asked for.
         """
+        import json  # on the agent's thread; while the agent is put together the application's own may be watched
+
+        from mystic_agent.cache.reach import holder_of, reach
+
         scope = self._attachments.scope
         mine = {one.module for one in list(self._attachments.by_name.values())}
         found = guard.run(
@@ -174,4 +179,4 @@ class Rota:
 
 
 def _samplers(attached: Attached) -> list[Sampler]:
-    return [one for one in list(attached.keep.values()) if type(one) is Sampler]
+    return [one for key, one in list(attached.keep.items()) if key[0] == "analyze"]
