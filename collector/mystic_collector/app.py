@@ -1,4 +1,4 @@
-"""The composition root: which parts there are, which routes lead to them, what starts and stops."""
+"""The composition root: which parts there are, what stands before them, what starts and stops."""
 
 from __future__ import annotations
 
@@ -11,48 +11,16 @@ from pathlib import Path
 from typing import IO
 
 from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.wire import (
-    CACHE_FIND_PATH,
-    CACHE_KEEP_PATH,
-    HEALTH_PATH,
-    LOGS_PATH,
-    METRICS_PATH,
-    RECORDINGS_KEEP_PATH,
-    RECORDINGS_LOAD_PATH,
-    REPORT_PATH,
-    STREAM_PATH,
-    TRACES_PATH,
-)
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Route
 
-from mystic_collector import openapi
-from mystic_collector.api import (
-    cache,
-    cacheability,
-    discovery,
-    external,
-    functions,
-    hijacks,
-    impact,
-    logs,
-    metrics,
-    overhead,
-    patch,
-    recordings,
-    servers,
-    shared,
-    state,
-    status,
-    traces,
-)
-from mystic_collector.api.changes import audit, conflict, diff, history, off, on, renew, undo
-from mystic_collector.api.stale import listed as stale
+from mystic_collector.api.changes import conflict
+from mystic_collector.api.servers import failed
 from mystic_collector.cache.embedded import EmbeddedEntries
 from mystic_collector.chat.mount import Mount as ChatMount
 from mystic_collector.discovery.catalog import Catalog
+from mystic_collector.forward.forward import Forward
 from mystic_collector.hijacks.conflict import Conflict
 from mystic_collector.hijacks.fleet import Fleet
 from mystic_collector.hijacks.policy import Policy
@@ -64,7 +32,8 @@ from mystic_collector.ingest.writer import Writer
 from mystic_collector.parts import Parts
 from mystic_collector.recordings.recordings import Recordings
 from mystic_collector.reply import crashed, http_error, invalid, unavailable
-from mystic_collector.security import CHAT_METADATA_PATH, CHAT_PATH, Gate
+from mystic_collector.routes import routes
+from mystic_collector.security import Gate
 from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.managed import Managed
 from mystic_collector.settings import Settings
@@ -79,79 +48,17 @@ def build_app(settings: Settings) -> Starlette:
         StoreError: when the data directory cannot be used, or another collector uses it.
     """
     parts, release = build_parts(settings)
-    ingest = Ingest(settings, parts.writer)
+    ingest = Ingest(settings, parts.writer, parts.forward)
     chat = ChatMount(settings, lambda scope, receive, send: app(scope, receive, send))
     app = Starlette(
-        routes=[
-            Route(HEALTH_PATH, status.health),
-            Route(TRACES_PATH, ingest.traces, methods=["POST"]),
-            Route(METRICS_PATH, ingest.metrics, methods=["POST"]),
-            Route(LOGS_PATH, ingest.logs, methods=["POST"]),
-            Route(STREAM_PATH, parts.streams.endpoint),
-            Route(REPORT_PATH, hijacks.report, methods=["POST"]),
-            Route("/api/status", status.status),
-            Route("/api/init", status.init, methods=["POST"]),
-            Route("/api/functions", functions.functions),
-            Route("/api/functions/hijack", functions.hijack, methods=["POST"]),
-            Route("/api/functions/unhijack", functions.unhijack, methods=["POST"]),
-            Route("/api/functions/inspect", functions.inspect_function, methods=["POST"]),
-            Route("/api/discovered", discovery.discovered),
-            Route("/api/resolve", discovery.resolve),
-            Route("/api/metrics", metrics.metrics),
-            Route("/api/metrics/{function:path}", metrics.one_metric),
-            Route("/api/points", metrics.points),
-            Route("/api/hijacked", hijacks.hijacked),
-            Route("/api/hijacked/{function:path}", hijacks.one_hijacked),
-            Route("/api/hijacks", hijacks.listed),
-            Route("/api/hijacks", hijacks.add, methods=["POST"]),
-            Route("/api/hijacks/history", history),
-            Route("/api/hijacks/diff", diff),
-            Route("/api/hijacks/undo", undo, methods=["POST"]),
-            Route("/api/hijacks/stale", stale),
-            Route("/api/hijacks/{id}/impact", impact.one_impact),
-            Route("/api/analysis/impact", impact.impacts),
-            Route("/api/analysis/external", external.externals),
-            Route("/api/analysis/overhead", overhead.overhead),
-            Route("/api/analysis/external/mock", external.mock, methods=["POST"]),
-            Route("/api/analysis/cacheability", cacheability.candidates),
-            Route("/api/analysis/cacheability/{function:path}", cacheability.one_candidate),
-            Route("/api/hijacks/{id:hijack}", hijacks.one),
-            Route("/api/hijacks/{id:hijack}", hijacks.replace, methods=["PUT"]),
-            Route("/api/hijacks/{id:hijack}", hijacks.remove, methods=["DELETE"]),
-            Route("/api/hijacks/{id:hijack}/renew", renew, methods=["POST"]),
-            Route("/api/hijacks/{id:hijack}/patch", patch.one),
-            Route("/api/patch", patch.every),
-            Route("/api/off", off, methods=["POST"]),
-            Route("/api/on", on, methods=["POST"]),
-            Route("/api/audit", audit),
-            Route(CACHE_FIND_PATH, shared.find, methods=["POST"]),
-            Route(CACHE_KEEP_PATH, shared.keep, methods=["POST"]),
-            Route(RECORDINGS_KEEP_PATH, recordings.keep, methods=["POST"]),
-            Route(RECORDINGS_LOAD_PATH, recordings.load, methods=["POST"]),
-            Route("/api/recordings", recordings.recordings),
-            Route("/api/recordings/{name}", recordings.one_recording),
-            Route("/api/recordings/{name}", recordings.delete_recording, methods=["DELETE"]),
-            Route("/api/cache/{function}/{key:path}", cache.one_entry),
-            Route("/api/cache/{function}/{key:path}", cache.put_entry, methods=["PUT"]),
-            Route("/api/cache/{function}/{key:path}", cache.delete_entry, methods=["DELETE"]),
-            Route("/api/logs", logs.logs, methods=["POST"]),
-            Route("/api/state/snapshots", state.snapshots, methods=["POST"]),
-            Route("/api/state/timeline", state.timeline),
-            Route("/api/traces", traces.traces),
-            Route("/api/traces/{id}", traces.one_trace),
-            Route("/api/analysis/flame", traces.flame_graph),
-            *servers.ROUTES,
-            Route("/openapi.json", openapi.endpoint),
-            Route(CHAT_PATH, chat),
-            Route(CHAT_METADATA_PATH, chat),
-        ],
+        routes=routes(parts, ingest, chat),
         middleware=[Middleware(Gate, settings=settings), Middleware(Intake)],
         exception_handlers={
             Invalid: invalid,
             Conflict: conflict,
             HTTPException: http_error,
             StoreError: unavailable,
-            ServersError: servers.failed,
+            ServersError: failed,
             Exception: crashed,
         },
         lifespan=_lifespan(parts, chat, release),
@@ -176,12 +83,14 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         held_off="MYSTIC_OFF" if settings.off else "",
     )
     entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
+    forward = Forward(settings.data_dir / "forward", settings.forward, settings.forward_bytes)
     recorded = Recordings(settings.data_dir / "recordings.db")
     fleet = Fleet()
     parts = Parts(
         settings=settings,
         store=store,
         writer=Writer(store, settings.max_queue_bytes),
+        forward=forward,
         registry=registry,
         fleet=fleet,
         streams=Streams(registry, fleet),
@@ -193,6 +102,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
 
     def release() -> None:
         store.close()
+        forward.close()
         registry.close()
         entries.close()
         recorded.close()
@@ -225,6 +135,7 @@ def _lifespan(
         with contextlib.ExitStack() as undo:
             undo.callback(release)
             parts.writer.start()
+            parts.forward.start()
             undo.callback(parts.streams.open())
             parts.managed.wake()
             try:
@@ -233,5 +144,6 @@ def _lifespan(
                 await chat.stop()
                 await parts.managed.close()
                 await asyncio.to_thread(parts.writer.stop)
+                await asyncio.to_thread(parts.forward.stop)
 
     return lifespan

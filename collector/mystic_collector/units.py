@@ -10,7 +10,7 @@ def duration(value: float) -> str:
             whole = 60 if unit == "min" else size
             left = value % whole // part
             return f"{value // whole:.0f} {unit} {left:.0f} {smaller}" if left else f"{value // whole:.0f} {unit}"
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
+    for unit, least in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if value >= least:
+            return f"{value / least:.3g} {unit}"
     return f"{value * 1e9:.0f} ns" if value else "0"

@@ -70,11 +70,11 @@ def test_an_entry_ends_with_its_time_to_live(shared):
     ],
 )
 def test_what_is_malformed_is_refused(shared, parts):
-    assert keep(shared, *parts).status_code == 422
+    assert keep(shared, *parts).status_code == (400 if len(parts) > 4 * 256 else 422)
 
 
 def test_a_cut_body_an_odd_question_and_a_large_body_are_refused(shared):
-    assert shared.client.post(CACHE_FIND_PATH, content=b"\x00\x00\x00\x09abc").status_code == 422
+    assert shared.client.post(CACHE_FIND_PATH, content=b"\x00\x00\x00\x09abc").status_code == 400
     assert shared.client.post(CACHE_FIND_PATH, content=pack([b"only"])).status_code == 422
     assert shared.client.post(CACHE_KEEP_PATH, content=bytes(5 * 2**20)).status_code == 413
 

@@ -74,7 +74,7 @@ def test_every_command_of_the_readme_prints_what_the_readme_says(readme: str, co
 
 def table(readme: str) -> dict[str, tuple[str, str]]:
     """Return variable → (default, who reads it) of the settings table."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (agent|collector|both) \|", readme, re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (agent|collector|both|image|injector) \|", readme, re.MULTILINE)
     return {name: (default, who) for name, default, who in rows}
 
 

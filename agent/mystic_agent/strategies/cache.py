@@ -5,9 +5,9 @@ the caller's context is in the key, or the function is refused; concurrent misse
 value; exceptions are kept only when asked for; mutable results are copied on the way in and out; what is used up by its
 first reader is not kept; bounded in bytes and entries; a monotonic clock.
 
-Every call is counted as one of: hit; shared hit (another process had it); joined (it waited for a call under way); stale
-(served although it had expired); renewed (the stale result was computed anew); miss; bypass, with the reason. Why a
-result was not kept, or not shared, is counted besides as kept_out.
+Every call is counted as one of: hit; shared hit (another process had it); joined (it waited for a call under way);
+stale (served although it had expired); renewed (the stale result was computed anew); miss; bypass, with the reason. Why
+a result was not kept, or not shared, is counted besides as kept_out.
 """
 
 from __future__ import annotations

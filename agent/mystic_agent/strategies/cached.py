@@ -43,7 +43,8 @@ class Cached(Results):
         self.guard = subject.guard
         self.flights = self.memory.flights
         self.hit, self.miss, self.joined, self.stale, self.renewed, self.from_others = (
-            Decision(subject, "cache", outcome) for outcome in ("hit", "miss", "joined", "stale", "renewed", "shared hit")
+            Decision(subject, "cache", outcome)
+            for outcome in ("hit", "miss", "joined", "stale", "renewed", "shared hit")
         )
         self.still_stale = Decision(subject, "cache", "stale", "computing it anew failed")
         self.sharing: Sharing | None = None

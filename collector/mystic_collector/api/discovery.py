@@ -1,4 +1,4 @@
-"""``/api/discovered`` and ``/api/resolve``: what functions there are, running or only written, and which one is meant."""
+"""``/api/discovered`` and ``/api/resolve``: what functions there are, running or only written; which one is meant."""
 
 from __future__ import annotations
 

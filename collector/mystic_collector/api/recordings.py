@@ -45,7 +45,8 @@ async def delete_recording(request: Request) -> Response:
 
 async def keep(request: Request) -> Response:
     """Take outcomes from an agent."""
-    listed = (await read_object(request, MOST_BODY)).get("entries")
+    most = min(MOST_BODY, parts_of(request).settings.max_body_bytes)
+    listed = (await read_object(request, most)).get("entries")
     if not isinstance(listed, list) or len(listed) > MOST_ENTRIES:
         raise Invalid("entries", type(listed).__name__, f"give a list of at most {MOST_ENTRIES} outcomes")
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.cache.entries import Entries
-from mystic_collector.ingest.body import read_body
+from mystic_collector.ingest.body import inflate, read_body
 from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.parts import parts_of
 
@@ -33,7 +33,7 @@ _MEDIA = "application/octet-stream"
 
 async def find(request: Request) -> Response:
     """Take pairs of function and key, and answer each with its entry; an empty one stands for none."""
-    asked = unpack(await _body(request), 2 * MOST_QUESTIONS)
+    asked = await _parts(request, 2 * MOST_QUESTIONS)
     names = [_name(part) for part in asked]
     if len(names) % 2:
         raise Invalid("body", f"{len(names)} parts", "give pairs of function and key")
@@ -43,7 +43,7 @@ async def find(request: Request) -> Response:
 
 async def keep(request: Request) -> Response:
     """Take function, key, ttl (seconds, eight bytes of IEEE 754 in network order) and value, over and over."""
-    given = unpack(await _body(request), 4 * MOST_ENTRIES)
+    given = await _parts(request, 4 * MOST_ENTRIES)
     if len(given) % 4:
         raise Invalid("body", f"{len(given)} parts", "give function, key, ttl and value of each entry")
     entries = [
@@ -72,11 +72,17 @@ def _keep(cache: Entries, entries: list[tuple[str, str, float, bytes]]) -> None:
             continue  # larger than all there is room for; whoever asks for it will not find it
 
 
-async def _body(request: Request) -> bytes:
+async def _parts(request: Request, most: int) -> list[bytes]:
+    """Return the parts of a body of at most ``most`` parts; its size is bounded as sent and as decompressed."""
+    limits = parts_of(request).settings
+    encoding = request.headers.get("content-encoding", "").strip().lower()
     try:
-        return await read_body(request, parts_of(request).settings.max_body_bytes, PATIENCE)
+        body = await read_body(request, limits.max_body_bytes, PATIENCE)
+        return unpack(await run_in_threadpool(inflate, body, encoding, limits.max_body_bytes), most)
     except RefusedError as error:
         raise HTTPException(error.status, error.message, {"Connection": "close"}) from error
+    except Invalid as error:
+        raise HTTPException(400, str(error)) from error
 
 
 def _name(part: bytes) -> str:

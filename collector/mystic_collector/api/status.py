@@ -61,6 +61,7 @@ def _status(parts: Parts) -> dict[str, Any]:
             "refused": counts.refused,
             "lost": counts.lost,
         },
+        "forward": [one.told() for one in parts.forward.counts()],
         "store": {
             "spans": sizes.spans,
             "points": sizes.points,

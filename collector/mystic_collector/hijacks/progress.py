@@ -24,8 +24,8 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
     Returns:
         Numbers of processes: ``processes`` (all that it concerns), ``applied``, ``attached``, ``not_loaded`` (the
         module is not loaded there), ``answered`` (applied, and said what came of it), ``unreachable`` (has no open
-        stream and so cannot answer now); ``functions`` by name; ``failures`` with process and reason; ``notes``, how far
-        its strategies have come in each process; ``summary`` for people.
+        stream and so cannot answer now); ``functions`` by name; ``failures`` with process and reason; ``notes``, how
+        far its strategies have come in each process; ``summary`` for people.
     """
     concerned = [one for one in processes if hijack.applies_to(one.service) and hijack.strategies(one.stage)]
     applied, attached, not_loaded, answered, unreachable = 0, 0, 0, 0, 0
