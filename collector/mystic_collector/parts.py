@@ -10,12 +10,13 @@ from starlette.requests import Request
 
 from mystic_collector.cache.entries import Entries
 from mystic_collector.discovery.catalog import Catalog
+from mystic_collector.forward.forward import Forward
 from mystic_collector.hijacks.fleet import Fleet
 from mystic_collector.hijacks.registry import Registry
 from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.writer import Writer
-from mystic_collector.servers.managed import Managed
 from mystic_collector.recordings.recordings import Recordings
+from mystic_collector.servers.managed import Managed
 from mystic_collector.settings import Settings
 from mystic_collector.store.protocol import Store
 
@@ -32,6 +33,7 @@ class Parts:
     settings: Settings
     store: Store
     writer: Writer
+    forward: Forward
     registry: Registry
     fleet: Fleet
     streams: Streams

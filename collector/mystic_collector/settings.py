@@ -13,6 +13,8 @@ from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.strategy import STRATEGIES
 
+from mystic_collector.destination import Destination, read_destinations
+
 RUNS_SERVERS = ("auto", "docker", "sidecar", "off")
 SERVED_TYPES = ("archon", "npx", "uv", "python")
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -49,6 +51,8 @@ class Settings:
         max_waiting: connections without a request; above it the longest waiting are closed.
         default_expiry: seconds after which a hijack that changes behaviour ends when nothing is said; None: never.
         allowed_strategies: names of those that hijacks may use; None for all.
+        forward: whom OTLP is sent on to.
+        forward_bytes: that wait on disk for each of them at most.
         servers: what may run managed MCP servers: ``auto``, ``docker``, ``sidecar`` or ``off``.
         sidecar_url: of the Kubernetes sidecar.
         servers_max: managed servers at a time.
@@ -75,6 +79,8 @@ class Settings:
     max_functions: int = 50_000
     default_expiry: float | None = 7 * 86400.0
     allowed_strategies: frozenset[str] | None = None
+    forward: tuple[Destination, ...] = ()
+    forward_bytes: int = 256 * 2**20
     servers: str = "auto"
     sidecar_url: str = "http://localhost:8053"
     servers_max: int = 20
@@ -118,6 +124,13 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
         default_expiry=_expiry(env, "MYSTIC_DEFAULT_EXPIRY", "7d"),
         allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),
+        forward=read_destinations(
+            env.get("MYSTIC_FORWARD", ""),
+            env.get("MYSTIC_FORWARD_HEADERS_FILE", ""),
+            env.get("MYSTIC_FORWARD_COMPRESSION", "gzip"),
+            seconds(env.get("MYSTIC_FORWARD_TIMEOUT", "10s"), "MYSTIC_FORWARD_TIMEOUT"),
+        ),
+        forward_bytes=_size(env, "MYSTIC_FORWARD_BYTES", 256 * 2**20),
         off=read_truth(env, "MYSTIC_OFF"),
         chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
         **_oauth(env),

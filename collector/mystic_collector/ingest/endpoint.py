@@ -20,6 +20,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mystic_collector.forward.forward import Forward
+from mystic_collector.forward.sender import VIA_HEADER
 from mystic_collector.ingest.body import inflate, read_body
 from mystic_collector.ingest.writer import Writer
 from mystic_collector.otlp.json_form import read_json
@@ -30,6 +32,9 @@ from mystic_collector.otlp.spans import Decoded, decode_spans, read_spans
 from mystic_collector.settings import Settings
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_Read = tuple[Decoded, bytes]
+"""What was read, and the request in protobuf."""
+
 _SMALL = {"": 512 * 1024, "gzip": 64 * 1024}
 _RETRY_SECONDS = "1"
 # google.rpc.Code for the statuses given here, for the Status message of an error reply.
@@ -42,29 +47,32 @@ class Ingest:
     Args:
         settings: limits in bytes and seconds.
         writer: where decoded batches go; the reply is 429 when it is full.
+        forward: who is sent what was taken, as it came.
     """
 
-    def __init__(self, settings: Settings, writer: Writer) -> None:
+    def __init__(self, settings: Settings, writer: Writer, forward: Forward) -> None:
         self._settings = settings
         self._writer = writer
+        self._forward = forward
         self._large = asyncio.Lock()
 
     async def traces(self, request: Request) -> Response:
         """Take spans."""
-        return await self._serve(request, self._decode_traces, _traces_reply)
+        return await self._serve(request, "traces", self._decode_traces, _traces_reply)
 
     async def metrics(self, request: Request) -> Response:
         """Take metric points."""
-        return await self._serve(request, self._decode_metrics, _metrics_reply)
+        return await self._serve(request, "metrics", self._decode_metrics, _metrics_reply)
 
     async def logs(self, request: Request) -> Response:
         """Take log records, events among them."""
-        return await self._serve(request, self._decode_logs, _logs_reply)
+        return await self._serve(request, "logs", self._decode_logs, _logs_reply)
 
     async def _serve(
         self,
         request: Request,
-        decode: Callable[[bytes, str, str], Decoded],
+        signal: str,
+        decode: Callable[[bytes, str, str], _Read],
         answer: Callable[[int, str], Message],
     ) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -74,35 +82,40 @@ class Ingest:
                 raise RefusedError(415, f"content-type {kind[:60]!r} is not known; send {PROTOBUF} or {JSON}")
             body = await read_body(request, self._settings.max_body_bytes, self._settings.body_timeout)
             if kind == PROTOBUF and len(body) <= _SMALL.get(encoding, 0):
-                taken, rejected, why = decode(body, encoding, kind)
+                (taken, rejected, why), sent = decode(body, encoding, kind)
             else:
                 # What takes long must not hold up the loop: health and the streams stay live. One at a time,
                 # because a body of tiny messages needs many times its size in memory.
                 async with self._large:
-                    taken, rejected, why = await run_in_threadpool(decode, body, encoding, kind)
+                    (taken, rejected, why), sent = await run_in_threadpool(decode, body, encoding, kind)
             if not self._writer.offer(taken):
                 raise RefusedError(429, "the collector is writing as fast as it can; send again later")
+            via = request.headers.get(VIA_HEADER, "")
+            self._forward.offer(signal, sent, sum(one.items for one in taken) + rejected, via)
         except RefusedError as refused:
             return _refusal(refused, kind)
         return _success(answer(rejected, why), kind)
 
-    def _decode_traces(self, body: bytes, encoding: str, kind: str) -> Decoded:
+    def _decode_traces(self, body: bytes, encoding: str, kind: str) -> _Read:
         body = inflate(body, encoding, self._settings.max_inflated_bytes)
         if kind == JSON:
-            return read_spans(read_json(body, ExportTraceServiceRequest()))
-        return decode_spans(body)
+            message = read_json(body, ExportTraceServiceRequest())
+            return read_spans(message), message.SerializeToString()
+        return decode_spans(body), body
 
-    def _decode_metrics(self, body: bytes, encoding: str, kind: str) -> Decoded:
+    def _decode_metrics(self, body: bytes, encoding: str, kind: str) -> _Read:
         body = inflate(body, encoding, self._settings.max_inflated_bytes)
         if kind == JSON:
-            return read_points(read_json(body, ExportMetricsServiceRequest()))
-        return decode_points(body)
+            message = read_json(body, ExportMetricsServiceRequest())
+            return read_points(message), message.SerializeToString()
+        return decode_points(body), body
 
-    def _decode_logs(self, body: bytes, encoding: str, kind: str) -> Decoded:
+    def _decode_logs(self, body: bytes, encoding: str, kind: str) -> _Read:
         body = inflate(body, encoding, self._settings.max_inflated_bytes)
         if kind == JSON:
-            return read_logs(read_json(body, ExportLogsServiceRequest()))
-        return decode_logs(body)
+            message = read_json(body, ExportLogsServiceRequest())
+            return read_logs(message), message.SerializeToString()
+        return decode_logs(body), body
 
 
 def _logs_reply(rejected: int, why: str) -> Message:
