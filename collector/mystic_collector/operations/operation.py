@@ -10,6 +10,7 @@ NUMBER = {"type": "number"}
 WHOLE = {"type": "integer"}
 TRUTH = {"type": "boolean"}
 OBJECT = {"type": "object"}
+PAGED = {"limit": WHOLE, "offset": WHOLE}
 
 
 def fields(**named: Any) -> dict[str, Any]:
