@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,23 +12,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.analysis.flame import flame
+from mystic_collector.analysis.relations import relations as related
+from mystic_collector.api.hijacks import meant
 from mystic_collector.parts import parts_of
 from mystic_collector.reply import flag, number, refusal, reply
-from mystic_collector.store.records import SpanQuery, StoredSpan
+from mystic_collector.store.records import LARGEST, SpanQuery, StoredSpan
 
 _ERROR = 2
 _STATUS = {0: "unset", 1: "ok", 2: "error"}
-_LONGEST_DURATION = 1e9
+_LONGEST = 9e9
 
 
 async def traces(request: Request) -> Response:
     """The newest traces with a matching span."""
     params = request.query_params
+    since, until = _period(request)
     query = SpanQuery(
         function=params.get("function", ""),
         service=params.get("service", ""),
         errors=flag(request, "errors"),
-        min_duration_ns=int(_seconds(params.get("min_duration", "")) * 1e9),
+        min_duration_ns=int(_seconds(request, "min_duration") * 1e9),
+        since_ns=since,
+        until_ns=until,
         limit=number(request, "limit", 50, 1, 500),
     )
     found = await run_in_threadpool(parts_of(request).store.traces, query)
@@ -50,18 +56,40 @@ async def flame_graph(request: Request) -> Response:
     params = request.query_params
     function = params.get("function", "")
     wanted = number(request, "limit", 50, 1, 200)
-    query = SpanQuery(function=function, service=params.get("service", ""), limit=wanted)
+    since, until = _period(request)
+    query = SpanQuery(function, params.get("service", ""), limit=wanted, since_ns=since, until_ns=until)
     store = parts_of(request).store
     return reply(await run_in_threadpool(lambda: flame(store.traces(query), function)))
 
 
-def _seconds(text: str) -> float:
+async def relations(request: Request) -> Response:
+    """Who calls a function and whom it calls, from the newest sampled traces."""
+    params, parts = request.query_params, parts_of(request)
+    name = params.get("function", "")
+    query = SpanQuery(service=params.get("service", ""), limit=number(request, "limit", 100, 1, 200))
+
+    def answer() -> dict[str, Any]:
+        function = meant(parts, name, "function")
+        found = parts.store.traces(replace(query, function=function))
+        return {**related(found, function), "traces": len(found)}
+
+    return reply(await run_in_threadpool(answer))
+
+
+def _period(request: Request) -> tuple[int, int]:
+    """Return between which moments, in Unix nanoseconds, a span must have begun."""
+    since, until = (int(_seconds(request, name) * 1e9) for name in ("since", "until"))
+    return since, until or LARGEST
+
+
+def _seconds(request: Request, name: str) -> float:
+    text = request.query_params.get(name, "")
     try:
         value = float(text or 0)
     except ValueError:
         value = -1.0
-    if not 0 <= value <= _LONGEST_DURATION:
-        raise Invalid("min_duration", text, "give seconds, e.g. 0.25")
+    if not 0 <= value <= _LONGEST:
+        raise Invalid(name, text, "give seconds, e.g. 0.25")
     return value
 
 

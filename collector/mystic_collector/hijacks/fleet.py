@@ -27,6 +27,9 @@ class Fleet:
 
     Args:
         clock: Unix seconds.
+
+    Attributes:
+        taken: reports, so far.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -35,10 +38,12 @@ class Fleet:
         self._processes: dict[str, Process] = {}
         self._functions = 0
         self.untold = 0
+        self.taken = 0
 
     def take(self, report: Report) -> None:
         """Keep what a process reports; a complete report replaces what was known of its functions."""
         with self._lock:
+            self.taken += 1
             process = self._known(report.instance, report.service, report.stage)
             process.service, process.stage, process.reported = report.service, report.stage, True
             process.pid, process.version, process.status = report.pid, report.version, report.status

@@ -71,6 +71,11 @@ class Streams:
         self._wake()
 
     @property
+    def closed(self) -> bool:
+        """True once the collector is on its way down."""
+        return self._closed
+
+    @property
     def count(self) -> int:
         """How many streams are open."""
         return len(self._wakers)

@@ -43,6 +43,13 @@ class Store(Protocol):
     def recent(self, since: float, service: str = "") -> list[Recent]:
         """Return how often each function was called in the intervals that began at ``since`` or later."""
 
+    def rates(self, since: float, service: str = "") -> list[Interval]:
+        """Return what all functions together did per interval since ``since`` (Unix seconds), oldest first.
+
+        Without the distribution of durations, and without intervals in which nothing was called. While intervals are
+        made wider, one moment may be in two of them.
+        """
+
     def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
         """Return the newest traces with a matching span, each with all its spans by start."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mystic_collector.store import buckets, externals, lives, logs, queries, retention, segments
 from mystic_collector.store.external_records import ExternalRow
-from mystic_collector.store.figures import Figures
+from mystic_collector.store.figures import WIDTH, Figures
 from mystic_collector.store.life_records import Life, LifeQuery
 from mystic_collector.store.log_records import LogPage, LogQuery
 from mystic_collector.store.names import Names
@@ -125,6 +125,11 @@ class SqliteStore:
         """Return what functions did lately."""
         with self._reading() as connection:
             return queries.recent(connection, since, service)
+
+    def rates(self, since: float, service: str = "") -> list[Interval]:
+        """Return what all functions did per interval."""
+        with self._reading() as connection:
+            return queries.rates(connection, since, service, (WIDTH, retention.WIDE))
 
     def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
         """Return the newest matching traces."""

@@ -1,0 +1,104 @@
+"""``/`` and what it is made of, and login and logout. Everything under ``/web/`` is the same for everybody."""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+
+from mystic_agent.contract.errors import Invalid
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mystic_collector.parts import parts_of
+from mystic_collector.reply import read_object, refusal, reply
+from mystic_collector.web.session import LASTS, PAGE_HEADER, cookie_name, issue
+
+STATIC = Path(__file__).parent / "static"
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",  # text never becomes HTML: what would do that throws
+        "trusted-types 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+class Guarded:
+    """ASGI: the same answers, with headers that bind the browser."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+async def index(request: Request) -> Response:
+    """The page."""
+    return FileResponse(STATIC / "index.html", headers=_HEADERS)
+
+
+async def login(request: Request) -> Response:
+    """Take the key and give the browser a cookie for it, which no script can read."""
+    parts = parts_of(request)
+    given, key = (await read_object(request)).get("key"), parts.settings.api_key
+    if not isinstance(given, str):
+        raise Invalid("key", type(given).__name__, "give the key as text")
+    if not key:
+        return reply({"key": False})
+    if not hmac.compare_digest(given.strip().encode(), key.encode()):
+        return refusal(401, "not the key", "it is what MYSTIC_API_KEY of the collector says")
+    answer = reply({"key": True, "lasts": LASTS})
+    _set(answer, request, key, issue(key, parts.clock()), LASTS)
+    return answer
+
+
+async def logout(request: Request) -> Response:
+    """Take the cookie back."""
+    key = parts_of(request).settings.api_key
+    answer = reply({"key": bool(key)})
+    if key and PAGE_HEADER in request.headers:
+        _set(answer, request, key, "", 0)
+    return answer
+
+
+def _set(answer: Response, request: Request, key: str, value: str, age: int) -> None:
+    """Set the cookie for the folder that the browser sees, which behind a proxy is not known here: no path is said."""
+    secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
+    answer.set_cookie(cookie_name(key), value, max_age=age, path=None, secure=secure, httponly=True, samesite="strict")
+
+
+ROUTES = (
+    Route("/", index),
+    Route("/login", login, methods=["POST"]),
+    Route("/logout", logout, methods=["POST"]),
+    Mount("/web", Guarded(StaticFiles(directory=STATIC)), name="web"),
+)
