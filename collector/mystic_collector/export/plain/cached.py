@@ -65,6 +65,121 @@ def _frozen(value):
     return kind in _FROZEN or isinstance(value, type) or f"{kind.__module__}.{kind.__qualname__}" in _TEXTUAL
 
 
+class _Results:
+    """Results by key, each until its time is over."""
+
+    def __init__(self, ttl, max_entries, copies):
+        self.ttl, self.max_entries, self.copies = ttl, max_entries, copies
+        self.lock, self.entries, self.flights = threading.Lock(), OrderedDict(), {}
+
+    def find(self, key):
+        """Return what is kept, as (until, value, failed, whether it is handed out as it is), or None."""
+        with self.lock:
+            known = self.entries.get(key)
+            if known is not None and known[0] <= time.monotonic():
+                del self.entries[key]
+                return None
+            return known
+
+    def keep(self, key, value, failed=False):
+        """Keep a result, or an exception that is to be raised again."""
+        shared = failed or self.copies == "never" or (self.copies == "auto" and _frozen(value))
+        try:
+            entry = (time.monotonic() + self.ttl, value if shared else copy.deepcopy(value), failed, shared)
+        except Exception:
+            return  # what cannot be copied is not kept
+        with self.lock:
+            self.entries.pop(key, None)
+            self.entries[key] = entry
+            while len(self.entries) > self.max_entries:
+                self.entries.popitem(last=False)
+
+    def flight(self, of, make):
+        """Return the lock of a computation: the first caller computes, the others wait."""
+        with self.lock:
+            if of not in self.flights:
+                self.flights[of] = make()
+            return self.flights[of]
+
+
+def _serve(entry):
+    _, value, failed, shared = entry
+    if failed:
+        raise value
+    return value if shared else copy.deepcopy(value)
+
+
+def _keys_of(function, ignore, identity):
+    """Return what turns the arguments of a call into its key, or None when the call is to be made."""
+    signature = inspect.signature(function)
+
+    def key_of(args, kwargs):
+        try:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            parts = dict(bound.arguments)
+            if identity:
+                first = next(iter(parts))
+                held = vars(parts[first])
+                parts[first] = (type(parts[first]), *(held[name] for name in identity))
+            return tuple(_key(value) for name, value in parts.items() if name not in ignore)
+        except (_Unkeyable, TypeError, KeyError):
+            return None
+
+    return key_of
+
+
+def _cached(function, key_of, results, exceptions):
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        key = key_of(args, kwargs)
+        if key is None:
+            return function(*args, **kwargs)
+        if (known := results.find(key)) is not None:
+            return _serve(known)
+        with results.flight(key, threading.RLock):
+            if (known := results.find(key)) is not None:
+                return _serve(known)
+            try:
+                value = function(*args, **kwargs)
+                results.keep(key, value)
+                return value
+            except Exception as error:
+                if exceptions:
+                    results.keep(key, error, failed=True)
+                raise
+            finally:
+                results.flights.pop(key, None)
+
+    return call
+
+
+def _cached_async(function, key_of, results, exceptions):
+    @functools.wraps(function)
+    async def call(*args, **kwargs):
+        key = key_of(args, kwargs)
+        if key is None:
+            return await function(*args, **kwargs)
+        if (known := results.find(key)) is not None:
+            return _serve(known)
+        of = (key, id(asyncio.get_running_loop()))
+        async with results.flight(of, asyncio.Lock):
+            if (known := results.find(key)) is not None:
+                return _serve(known)
+            try:
+                value = await function(*args, **kwargs)
+                results.keep(key, value)
+                return value
+            except Exception as error:
+                if exceptions:
+                    results.keep(key, error, failed=True)
+                raise
+            finally:
+                results.flights.pop(of, None)
+
+    return call
+
+
 def cached(ttl, *, max_entries=100_000, ignore=(), identity=(), copies="auto", exceptions=False):
     """Serve the result of equal calls again for ``ttl`` seconds.
 
@@ -77,102 +192,7 @@ def cached(ttl, *, max_entries=100_000, ignore=(), identity=(), copies="auto", e
     """
 
     def decorate(function):
-        signature = inspect.signature(function)
-        kept, flights, lock = OrderedDict(), {}, threading.Lock()
-
-        def key_of(args, kwargs):
-            bound = signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            parts = dict(bound.arguments)
-            if identity:
-                first = next(iter(parts))
-                held = vars(parts[first])
-                parts[first] = (type(parts[first]), *(held[name] for name in identity))
-            return tuple(_key(value) for name, value in parts.items() if name not in ignore)
-
-        def find(args, kwargs):
-            """Return (key, outcome): no key when the call is to be made, no outcome when it is not known."""
-            try:
-                key = key_of(args, kwargs)
-            except (_Unkeyable, TypeError, KeyError):
-                return None, None
-            return key, look(key)
-
-        def look(key):
-            with lock:
-                known = kept.get(key)
-                if known is not None and known[0] <= time.monotonic():
-                    del kept[key]
-                    return None
-                return known
-
-        def keep(key, value, failed):
-            shared = failed or copies == "never" or (copies == "auto" and _frozen(value))
-            try:
-                entry = (time.monotonic() + ttl, value if shared else copy.deepcopy(value), failed, shared)
-            except Exception:
-                return  # what cannot be copied is not kept
-            with lock:
-                kept.pop(key, None)
-                kept[key] = entry
-                while len(kept) > max_entries:
-                    kept.popitem(last=False)
-
-        def serve(entry):
-            _, value, failed, shared = entry
-            if failed:
-                raise value
-            return value if shared else copy.deepcopy(value)
-
-        def flight(of, make):
-            with lock:
-                if of not in flights:
-                    flights[of] = make()
-                return flights[of]
-
-        @functools.wraps(function)
-        def call(*args, **kwargs):
-            key, known = find(args, kwargs)
-            if key is None:
-                return function(*args, **kwargs)
-            if known is not None:
-                return serve(known)
-            with flight(key, threading.RLock):
-                if (known := look(key)) is not None:
-                    return serve(known)
-                try:
-                    value = function(*args, **kwargs)
-                    keep(key, value, False)
-                    return value
-                except Exception as error:
-                    if exceptions:
-                        keep(key, error, True)
-                    raise
-                finally:
-                    flights.pop(key, None)
-
-        @functools.wraps(function)
-        async def call_async(*args, **kwargs):
-            key, known = find(args, kwargs)
-            if key is None:
-                return await function(*args, **kwargs)
-            if known is not None:
-                return serve(known)
-            of = (key, id(asyncio.get_running_loop()))
-            async with flight(of, asyncio.Lock):
-                if (known := look(key)) is not None:
-                    return serve(known)
-                try:
-                    value = await function(*args, **kwargs)
-                    keep(key, value, False)
-                    return value
-                except Exception as error:
-                    if exceptions:
-                        keep(key, error, True)
-                    raise
-                finally:
-                    flights.pop(of, None)
-
-        return call_async if inspect.iscoroutinefunction(function) else call
+        wrap = _cached_async if inspect.iscoroutinefunction(function) else _cached
+        return wrap(function, _keys_of(function, ignore, identity), _Results(ttl, max_entries, copies), exceptions)
 
     return decorate
