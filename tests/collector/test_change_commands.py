@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import subprocess
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 from mystic_agent.contract.hijack import Hijack
+from mystic_collector.commands.connection import Connection
+from mystic_collector.commands.ending import Failed
+from mystic_collector.commands.hijack import _replace
 from mystic_collector.hijacks.policy import DAY
 from mystic_collector.hijacks.registry import Registry
 
@@ -137,3 +141,22 @@ def test_a_dry_run_of_a_hijack_shows_each_process_and_changes_nothing(collector:
     one = collector.post("/api/hijacks", CACHE, 201)["id"]
     assert "would attach" in said(ask("hijack", one, "--cache", "ttl=1h", "--replace", "--dry-run"))
     assert collector.get("/api/hijacks")["version"] == 1
+
+
+def test_replacing_what_somebody_else_changed_meanwhile_is_refused(collector: Running) -> None:
+    class Overtaken(Connection):
+        """Somebody changes the hijack right after it was looked up."""
+
+        def get(self, path: str, **query: Any) -> Any:
+            found = super().get(path, **query)
+            self.put(f"/api/hijacks/{found['hijacks'][0]['id']}", {**CACHE, "reason": "mine first"})
+            return found
+
+    one = collector.post("/api/hijacks", CACHE, 201)["id"]
+    host, port = collector.server.address
+    with Overtaken(argparse.Namespace(host=host, port=str(port))) as connection:
+        with pytest.raises(Failed, match="has changed"):
+            _replace(connection, {**CACHE, "target": one, "reason": "mine second"})
+    assert collector.get(f"/api/hijacks/{one}")["reason"] == "mine first"
+    with Connection(argparse.Namespace(host=host, port=str(port))) as connection:
+        assert _replace(connection, {**CACHE, "target": one, "reason": "later"})["reason"] == "later"

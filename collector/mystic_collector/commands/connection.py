@@ -21,10 +21,10 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what "all addre
 PATIENCE = 10.0
 
 
-def add_address(parser: argparse.ArgumentParser) -> None:
-    """Add ``--host`` and ``--port`` of the collector."""
-    parser.add_argument("--host", help="host of the collector (default: MYSTIC_HOST or 127.0.0.1)")
-    parser.add_argument("--port", help="port of the collector (default: MYSTIC_PORT or 8899)")
+def add_address(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add ``--host`` and ``--port`` of the collector; ``argparse.SUPPRESS`` keeps what was said before an action."""
+    parser.add_argument("--host", default=default, help="host of the collector (default: MYSTIC_HOST or 127.0.0.1)")
+    parser.add_argument("--port", default=default, help="port of the collector (default: MYSTIC_PORT or 8899)")
 
 
 def address_of(args: argparse.Namespace) -> str:
@@ -51,6 +51,10 @@ def user() -> str:
 
 def _given(query: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
+
+
+def _if_match(seen: int | None) -> dict[str, str]:
+    return {} if seen is None else {"If-Match": f'"{seen}"'}
 
 
 class Connection:
@@ -85,13 +89,13 @@ class Connection:
         """Return the reply to a POST; parameters that are None are left out."""
         return self._ask("POST", path, json=body, params=_given(query))
 
-    def put(self, path: str, body: dict[str, Any], **query: Any) -> Any:
-        """Return the reply to a PUT; parameters that are None are left out."""
-        return self._ask("PUT", path, json=body, params=_given(query))
+    def put(self, path: str, body: dict[str, Any], seen: int | None = None, **query: Any) -> Any:
+        """Return the reply to a PUT, refused when there is something newer than version ``seen``; as for ``get``."""
+        return self._ask("PUT", path, json=body, params=_given(query), headers=_if_match(seen))
 
-    def delete(self, path: str) -> Any:
-        """Return the reply to a DELETE."""
-        return self._ask("DELETE", path)
+    def delete(self, path: str, seen: int | None = None) -> Any:
+        """Return the reply to a DELETE, refused when there is something newer than version ``seen``."""
+        return self._ask("DELETE", path, headers=_if_match(seen))
 
     def events(self, path: str, **query: Any) -> Iterator[tuple[str, Any]]:
         """Yield (event, data) of a stream of server-sent events, for as long as it lasts.

@@ -128,11 +128,16 @@ def _trial(tried: dict[str, Any]) -> str:
 
 
 def _replace(collector: Connection, fields: dict[str, Any]) -> dict[str, Any]:
-    """Change the first hijack that is named, and take further ones of the same target back."""
-    first, *others = named(fields["target"], collector.get("/api/hijacks")["hijacks"])
-    changed: dict[str, Any] = collector.put(f"/api/hijacks/{first['id']}", {**fields, "target": first["target"]})
+    """Change the first hijack that is named, and take further ones of the same target back.
+
+    Raises:
+        Failed: when somebody has changed one of them since they were looked up.
+    """
+    listed = collector.get("/api/hijacks")
+    (first, *others), seen = named(fields["target"], listed["hijacks"]), listed["version"]
+    changed: dict[str, Any] = collector.put(f"/api/hijacks/{first['id']}", {**fields, "target": first["target"]}, seen)
     for one in others:
-        collector.delete(f"/api/hijacks/{one['id']}")
+        collector.delete(f"/api/hijacks/{one['id']}", seen)
     return changed
 
 
