@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from statistics import median
 from typing import NamedTuple
 
 from bench import own, peers
 from bench.figure import Figure, Target
+from bench.process import answered
 from bench.rounds import Variant, measure
 from bench.settings import offline
 from bench.subject import KINDS, closure, fresh, passing, timed_by_wrapt
@@ -81,9 +81,7 @@ def _judged(kind: str, bare: float, ours: list[Added], theirs: list[Added]) -> l
 
 
 def _in_child(side: str) -> dict[str, dict[str, float]]:
-    command = [sys.executable, "-m", "bench.calls", side]
-    done = subprocess.run(command, env=os.environ | offline(), stdout=subprocess.PIPE, check=True, text=True)
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    return answered("bench.calls", side, env=os.environ | offline())  # type: ignore[no-any-return]
 
 
 def _variants(side: str, kind: str) -> list[Variant]:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 PEERS = ("opentelemetry-sdk", "ddtrace", "logfire", "wrapt", "fastapi", "uvicorn")
+CACHES = ("cachetools", "cashews", "aiocache", "diskcache", "redis")
 
 
 def facts() -> dict[str, str]:
@@ -18,7 +19,7 @@ def facts() -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {_processor()}",
         "load": " ".join(f"{one:.1f}" for one in os.getloadavg()),
-        **{name: version(name) for name in PEERS},
+        **{name: version(name) for name in PEERS + CACHES},
     }
 
 

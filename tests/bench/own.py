@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from mystic_agent.contract.strategy import StrategySpec, parse_strategy
+from mystic_agent.contract.strategy import parse_strategy
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.plan import Plan, compose
@@ -22,13 +22,19 @@ CALLS_IN_A_TRACE = 1900
 METRICS, SPAN, HIT, COUNT = "Mystic, metrics only", "Mystic, sampled span", "Mystic, cache hit", "Mystic, count only"
 
 
-def hooked(function: Any, tracer: Tracer, *, counting: bool = False, cached: bool = False) -> Any:
-    """Put the hook into ``function`` that the agent would put there; return the function."""
+def hooked(function: Any, tracer: Tracer, *strategies: object, counting: bool = False, **further: Any) -> Any:
+    """Put the hook into ``function`` that the agent would put there; return the function.
+
+    Args:
+        strategies: as a hijack has them, outermost first.
+        further: fields of the Subject.
+    """
     assert isinstance(function, FunctionType)
     swap = Swapped(function)
-    specs: tuple[StrategySpec, ...] = (parse_strategy({"cache": {"ttl": "1h"}}, "cache"),) if cached else ()
+    specs = tuple(parse_strategy(one, "bench") for one in strategies)
     meter = Meter(f"measured:{function.__qualname__}", tracer)
-    subject = Subject(meter.function, swap.original, swap.code, kind_of(swap.code), meter, tracer, {})
+    given = {"keep": {}} | further
+    subject = Subject(meter.function, swap.original, swap.code, kind_of(swap.code), meter, tracer, **given)
     template, constants = compose(Plan((), specs, ("",) * len(specs)), subject, counting=counting, agent=set())
     swap.install(template, constants)
     return function
@@ -70,5 +76,5 @@ def variants(kind: str) -> list[Variant]:
         Variant(COUNT, hooked(fresh(kind), Tracer(0), counting=True)),
     ]
     if kind != "generator":
-        found.append(Variant(HIT, hooked(fresh(kind), Tracer(0), cached=True)))
+        found.append(Variant(HIT, hooked(fresh(kind), Tracer(0), {"cache": {"ttl": "1h"}})))
     return found

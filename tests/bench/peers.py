@@ -85,8 +85,8 @@ def logfire_variants(kind: str) -> list[Variant]:
         logfire.configure(
             send_to_logfire=False, console=False, additional_span_processors=[_dropping_processor()], metrics=False
         )
-        logfire.install_auto_tracing(modules=["bench.logfire_target"], min_duration=0)
-    from bench import logfire_target
+        logfire.install_auto_tracing(modules=["bench.implementation"], min_duration=0)
+    from bench import implementation
 
     def opened() -> Any:
         return logfire.span("f")
@@ -94,7 +94,7 @@ def logfire_variants(kind: str) -> list[Variant]:
     around = surrounded(kind, opened)
     found = [Variant(LOGFIRE_SPAN, within(kind, opened), SLOW_CALLS, around)]
     if kind != "generator":  # auto-tracing leaves generators alone
-        found.append(Variant(LOGFIRE_AUTO, getattr(logfire_target, kind), SLOW_CALLS, around))
+        found.append(Variant(LOGFIRE_AUTO, getattr(implementation, kind), SLOW_CALLS, around))
     return found
 
 

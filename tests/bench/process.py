@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MEASURED, BESIDE = 0, 1
 """The core of what is measured, and the core of everything that serves the measurement."""
@@ -33,6 +34,12 @@ class Served(NamedTuple):
     def resident_mb(self) -> float:
         """Return the memory it holds."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * _PAGE_MB
+
+
+def answered(module: str, *arguments: str, env: Mapping[str, str], core: int | None = None) -> Any:
+    """Run ``python -m module``, on ``core`` alone if one is given, and return the JSON that it prints."""
+    command = [*(pinned(core) if core is not None else ()), sys.executable, "-m", module, *arguments]
+    return json.loads(subprocess.run(command, env=dict(env), stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
 def megabytes(pages: str) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.figure import Figure, number
 
-HEADS = ("", "median", "compared", "target", "")
+HEADS = ("", "figure", "compared", "target", "")
 Row = tuple[str, str, str, str, str]
 
 
@@ -44,7 +44,7 @@ def markdown(figures: Sequence[Figure]) -> str:
     """Return the table for a page: one for each section."""
     lines: list[str] = []
     for title, listed in sections(figures).items():
-        lines += [f"### {title}", "", "| Variant | Median | Compared | Target | |", "|---|--:|--:|--:|---|"]
+        lines += [f"### {title}", "", "| Variant | Figure | Compared | Target | |", "|---|--:|--:|--:|---|"]
         lines += ["| " + " | ".join(cells).rstrip() + " |" for cells in listed]
         lines.append("")
     return "\n".join(lines)

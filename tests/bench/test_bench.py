@@ -1,15 +1,18 @@
 """The bench's own parts; what it measures is asserted nowhere."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).resolve().parent.parent
 
 
-def python(*arguments):
-    env = os.environ | {"PYTHONPATH": str(TESTS)}
+def python(*arguments, **variables):
+    env = os.environ | {"PYTHONPATH": str(TESTS)} | variables
     return subprocess.run([sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=60)
 
 
@@ -17,7 +20,7 @@ def test_an_unknown_section_is_refused_with_the_known_ones():
     done = python("-m", "bench", "nonsense")
     assert done.returncode == 2
     assert "'nonsense'" in done.stderr
-    assert "calls, attach, start, encode, ingest, requests" in done.stderr
+    assert "calls, strategies, caches, shared, attach, start, encode, ingest, requests" in done.stderr
 
 
 def test_a_figure_is_judged_by_what_is_compared_and_shown_as_met_or_short():
@@ -49,3 +52,50 @@ def test_the_loop_measures_only_the_calls_it_makes():
     )
     assert done.stderr == ""
     assert done.stdout.strip() == "[40, 80, 120] {3}"
+
+
+def test_every_strategy_is_measured_and_every_line_of_its_can_be():
+    done = python(
+        "-c",
+        "import pathlib, tempfile\n"
+        "from mystic_agent.strategies import NAMES\n"
+        "from bench.alone import ALONE, STACKS, lines, variant\n"
+        "from bench.rounds import measure\n"
+        "from bench.strategies import KINDS, offered\n"
+        "assert {*NAMES} == {next(iter(line.strategies[0])) for line in ALONE.values()}\n"
+        "assert {*STACKS} <= {name for kind in KINDS for name in lines(kind)}\n"
+        "with offered():\n"
+        "    for kind in KINDS:\n"
+        "        few = [variant(kind, name, line._replace(calls=20)) for name, line in lines(kind).items()]\n"
+        "        assert all(taken > 0 for taken in measure(kind, few, 2, min).values())\n",
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_a_redis_server_that_is_not_installed_is_left_out():
+    done = python("-c", REDIS, PATH="")
+    assert (done.stdout.strip(), done.stderr) == ("none", "")
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="there is no redis-server on the path")
+def test_a_redis_server_answers_on_loopback_and_ends_with_the_bench():
+    done = python("-c", REDIS)
+    assert (done.stdout.strip(), done.stderr) == ("answered, gone", "")
+
+
+REDIS = """
+import socket, tempfile
+from bench.redis import served
+
+with tempfile.TemporaryDirectory() as folder, served(folder) as port:
+    if not port:
+        print("none")
+        raise SystemExit
+    with socket.create_connection(("127.0.0.1", port)) as asked:
+        asked.sendall(b"PING\\r\\n")
+        print("answered," if asked.recv(7) == b"+PONG\\r\\n" else "silent,", end=" ")
+try:
+    socket.create_connection(("127.0.0.1", port)).close()
+except ConnectionRefusedError:
+    print("gone")
+"""
