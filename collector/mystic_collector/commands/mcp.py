@@ -1,4 +1,7 @@
-"""``mystic mcp``: the chat on stdio, for clients such as Claude Desktop that start their servers themselves."""
+"""``mystic mcp``: the chat on stdio, for clients such as Claude Desktop that start their servers themselves.
+
+``mystic mcp install`` tells them of it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 
 from mystic_agent.cli.command import Command
 
+from mystic_collector.commands import mcp_install
 from mystic_collector.commands.connection import add_address, address_of
 from mystic_collector.commands.ending import ending
 from mystic_collector.settings import read_key, read_truth
@@ -20,11 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--read-only", action="store_true", help="offer nothing that changes the service (MYSTIC_CHAT_READ_ONLY)"
     )
     add_address(parser)
+    actions = parser.add_subparsers(dest="action", metavar="install")
+    told = "tell a chat client on this machine of it: Claude Desktop, Claude Code, Cursor, VS Code"
+    mcp_install.configure(actions.add_parser("install", help=told, description=told))
 
 
 @ending
 def run(args: argparse.Namespace) -> int:
     """Speak MCP on stdin and stdout until stdin ends; a collector that is away is told as an error of each call."""
+    if args.action == "install":
+        return mcp_install.run(args)
     address, key = address_of(args), read_key(os.environ)
     read_only = args.read_only or read_truth(os.environ, "MYSTIC_CHAT_READ_ONLY")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="mystic: %(message)s")
@@ -43,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 command = Command(
     name="mcp",
     help="speak MCP on stdio, for Claude Desktop and other clients that start their servers",
-    example="mystic mcp --port 8899",
+    example="mystic mcp install --client claude-desktop",
     configure=configure,
     run=run,
 )

@@ -23,6 +23,7 @@ from mystic_collector.scaffold.chat_config import chat_config
 from mystic_collector.version import VERSION
 
 NETWORK = "mystic"
+ENGINE_NETWORK = "mystic-engine"
 COMPOSE_FILE = "docker-compose.mystic.yml"
 KEY_FILE = ".mystic/secrets/api_key"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -75,7 +76,7 @@ def plan(
     carried: dict[str, Any] = {key: dict(value) for key, value in original.carried.items()}
     for key, ours in (
         ("volumes", {"mystic-agent": {}, "mystic-data": {}}),
-        ("networks", {NETWORK: {"name": f"{name}_{NETWORK}"}}),
+        ("networks", {NETWORK: {"name": f"{name}_{NETWORK}"}, ENGINE_NETWORK: {"internal": True}}),
         ("secrets", {"mystic_api_key": {"file": f"./{KEY_FILE}"}}),
     ):
         carried[key] = {**carried.get(key, {}), **ours}
@@ -85,7 +86,7 @@ def plan(
         "services": textwrap.indent(_yaml(services), "  ").rstrip(),
         "carried": _yaml(carried).rstrip(),
     }
-    chat = chat_config(root, name, f"{name}_{NETWORK}", f"gnosis-mystic:{VERSION}")
+    chat = chat_config(root, name, f"{name}_{NETWORK}", f"gnosis-mystic:{VERSION}", root / KEY_FILE)
     return [
         Planned(COMPOSE_FILE, _filled(COMPOSE_FILE, words)),
         Planned("Dockerfile.mystic", _filled("Dockerfile.mystic", words)),

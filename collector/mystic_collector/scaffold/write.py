@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from mystic_collector.replacement import put
 from mystic_collector.scaffold.plan import Planned
 
 
@@ -44,7 +42,7 @@ def _one(root: Path, one: Planned, force: bool, dry_run: bool) -> Outcome:
         there = None
     if there is None:
         if not dry_run:
-            _put(path, one)
+            put(path, one.text, one.mode, folder_mode=0o700 if one.secret else 0o777)
         return Outcome(one.path, "written")
     if there == one.text or one.secret:
         return Outcome(one.path, "unchanged")
@@ -52,20 +50,5 @@ def _one(root: Path, one: Planned, force: bool, dry_run: bool) -> Outcome:
         difflib.unified_diff(there.splitlines(True), one.text.splitlines(True), f"a/{one.path}", f"b/{one.path}")
     )
     if force and not dry_run:
-        _put(path, one)
+        put(path, one.text, one.mode, folder_mode=0o700 if one.secret else 0o777)
     return Outcome(one.path, "replaced" if force else "kept", difference)
-
-
-def _put(path: Path, one: Planned) -> None:
-    """Write the whole file or nothing: beside its place first, then moved there."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if one.secret else 0o777)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(one.text)
-        Path(beside).chmod(one.mode)
-        Path(beside).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(beside).unlink()
-        raise
