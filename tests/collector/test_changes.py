@@ -16,9 +16,10 @@ from mystic_collector.hijacks import journal as journals
 from mystic_collector.hijacks.conflict import Conflict
 from mystic_collector.hijacks.policy import DAY, WEEK, Forbidden, Policy, ends_soon
 from mystic_collector.hijacks.registry import Registry
-from mystic_collector.hijacks.stale import Use, stale
+from mystic_collector.hijacks.stale import MISSES_THAT_TELL, Use, stale
 from mystic_collector.hijacks.trial import refusal
 from mystic_collector.store.protocol import StoreError
+from mystic_collector.store.records import CountPoint, Incoming, Resource
 
 from .conftest import Running
 from .test_hijacks import Clock, function
@@ -391,3 +392,16 @@ def test_what_a_dry_run_calls_refused_is_what_the_agent_refuses(kind: str) -> No
     redirected = parse_strategy({"redirect": {"to": "elsewhere:g"}}, "s")
     assert bool(refusal([redirected], "app:f", "function", None, frozenset({"app"})))
     assert not refusal([redirected], "app:f", "function", None, frozenset({"elsewhere"}))
+
+
+def test_a_stale_cache_is_one_that_spared_no_call_whatever_else_it_counted(collector: Running) -> None:
+    collector.post("/api/hijacks", CACHE, 201)
+    source, function = Resource("shop", "a", "production", "{}"), CACHE["target"]
+
+    def counted(**decisions: int) -> list[str]:
+        told = [CountPoint(function, 1, 5, count, "cache", name) for name, count in decisions.items()]
+        collector.parts.store.write([Incoming(source, counts=told)])
+        return [one["kind"] for row in collector.get("/api/hijacks/stale")["stale"] for one in row["reasons"]]
+
+    assert counted(miss=MISSES_THAT_TELL, kept_out=MISSES_THAT_TELL) == ["no_effect"]
+    assert counted(joined=1) == []

@@ -11,7 +11,7 @@ import pytest
 from mystic_agent.contract.mark import Mark
 from mystic_collector.analysis import difference
 from mystic_collector.analysis.difference import LEAST, of_means, of_shares, variance, wilson
-from mystic_collector.analysis.impact import Wording, impact
+from mystic_collector.analysis.impact import Wording, figures, impact
 from mystic_collector.analysis.phases import phases
 from mystic_collector.store.life_records import Life, LifeQuery, MarkRow, Tally
 from mystic_collector.store.lives import MOST_MARKS
@@ -50,6 +50,14 @@ def life(now: Tally, *marks: Mark, instance: str = "i", **more: Any) -> Life:
 def one_row(found: dict[str, Any]) -> dict[str, Any]:
     [row] = found["versions"][0]["functions"]
     return row
+
+
+def test_a_call_counts_as_a_hit_when_nothing_was_computed_for_it() -> None:
+    spared = {"cache_hit": 1, "cache_shared hit": 2, "cache_joined": 4, "cache_stale": 8}
+    paid = {"cache_miss": 16, "cache_renewed": 32, "cache_still stale": 64}
+    beside = {"cache_refreshed": 1, "cache_not refreshed": 1, "cache_kept/out": 1, "cache_bypass": 1, "log_logged": 1}
+    found = figures(tally(0.1, **spared, **paid, **beside))
+    assert (found["hits"], found["misses"], found["hit_rate"]) == (15, 112, 15 / 127)
 
 
 def test_calls_are_divided_at_the_mark_and_those_the_trampoline_served_weigh_nothing() -> None:

@@ -6,8 +6,9 @@ value; exceptions are kept only when asked for; mutable results are copied on th
 first reader is not kept; bounded in bytes and entries; a monotonic clock.
 
 Every call is counted as one of: hit; shared hit (another process had it); joined (it waited for a call under way);
-stale (served although it had expired); renewed (the stale result was computed anew); miss; bypass, with the reason. Why
-a result was not kept, or not shared, is counted besides as kept_out.
+stale (served although it had expired); renewed (it computed the stale result anew); still stale (that failed, and the
+stale result was served); miss; bypass, with the reason. Counted besides: why a result was not kept, or not shared, as
+kept_out; what a task computed anew for nobody's call, as refreshed or not refreshed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Stage, Subject, sharing, varying
 from mystic_agent.strategies.cached import Cached
+from mystic_agent.trampoline import marked
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
@@ -39,7 +42,8 @@ def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
 
 def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
     """Return a stage that serves kept results and keeps new ones."""
-    return stage(Cached(subject, options), following)
+    cached = Cached(subject, options)
+    return _quick(cached, marked(stage(cached, following))) if cached.fast else stage(cached, following)
 
 
 def stage(cached: Cached, following: Stage) -> Stage:
@@ -47,3 +51,36 @@ def stage(cached: Cached, following: Stage) -> Stage:
     if cached.subject.kind == "coroutine":
         return lambda *values: cached.call_async(following, values)
     return lambda *values: cached.call(following, values)
+
+
+def _quick(cached: Cached, following: Stage) -> Stage:
+    """Return a stage that serves at once what a trampoline would have, and leaves the rest to ``following``."""
+    kinds, clock, hit, guard = cached.memory.kinds, cached.memory.clock, cached.hit, cached.guard
+    every, keyed, alone = len(cached.keyed) == len(cached.subject.parameters), cached.keyed, len(cached.keyed) == 1
+
+    def find(values: tuple[Any, ...]) -> tuple[int, Any] | None:
+        said = values if every else tuple([values[i] for i in keyed])
+        held = kinds.get(type(said[0]) if alone else tuple(map(type, said)))
+        kept = held.get(said[0] if alone else said) if held is not None else None
+        if kept is None or kept[0] <= clock():
+            return None
+        hit()
+        return kept
+
+    def looked_up(*values: Any) -> Any:
+        try:
+            kept = find(values)
+        except FAULTS as error:  # the hash of a type, which a metaclass may have defined, or ours
+            guard.note("cache.look", error)
+            kept = None
+        return following(*values) if kept is None else kept[1]
+
+    async def looked_up_async(*values: Any) -> Any:
+        try:
+            kept = find(values)
+        except FAULTS as error:
+            guard.note("cache.look", error)
+            kept = None
+        return await following(*values) if kept is None else kept[1]
+
+    return looked_up_async if cached.subject.kind == "coroutine" else looked_up

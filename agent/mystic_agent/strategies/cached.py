@@ -15,10 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from mystic_agent.cache.flights import Flight
 from mystic_agent.cache.memory import Entry
+from mystic_agent.contract.outcome import (
+    BYPASS,
+    HIT,
+    JOINED,
+    KEPT_OUT,
+    MISS,
+    NOT_REFRESHED,
+    REFRESHED,
+    RENEWED,
+    SHARED_HIT,
+    STALE,
+    STILL_STALE,
+)
 from mystic_agent.guard import FAULTS
 from mystic_agent.observe.span import place_now
 from mystic_agent.strategies import Stage, Subject
-from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.decision import Decision, decisions
 from mystic_agent.strategies.results import Results, Served
 from mystic_agent.strategies.sharing import Found, Sharing
 from mystic_agent.trampoline import marked
@@ -42,14 +55,14 @@ class Cached(Results):
         self.exceptions: bool = options["exceptions"]
         self.guard = subject.guard
         self.flights = self.memory.flights
-        self.hit, self.miss, self.joined, self.stale, self.renewed, self.from_others = (
-            Decision(subject, "cache", outcome)
-            for outcome in ("hit", "miss", "joined", "stale", "renewed", "shared hit")
+        self.hit, self.from_others, self.joined, self.stale = decisions(
+            subject, "cache", HIT, SHARED_HIT, JOINED, STALE
         )
-        self.still_stale = Decision(subject, "cache", "stale", "computing it anew failed")
+        self.miss, self.renewed, self.still_stale = decisions(subject, "cache", MISS, RENEWED, STILL_STALE)
+        self.refreshed, self.not_refreshed = decisions(subject, "cache", REFRESHED, NOT_REFRESHED)
         self.sharing: Sharing | None = None
         if options["scope"] == "shared" and subject.shared is not None:
-            self.sharing = Sharing(subject, subject.shared, options["ttl"], lambda why: self.count("kept_out", why))
+            self.sharing = Sharing(subject, subject.shared, options["ttl"], lambda why: self.count(KEPT_OUT, why))
 
     def ahead(self, values: Values) -> Ahead:
         """Return what is known of a call before anything is computed."""
@@ -79,12 +92,12 @@ class Cached(Results):
         entry = self.memory.find(key)
         return None if entry is None or not self.memory.fresh(entry) else self.old(key, entry, self.joined)
 
-    def taken(self, key: Hashable, values: Values, found: Found | None) -> Served | None:
+    def taken(self, key: Hashable, values: Values, found: Found | None, told: Decision) -> Served | None:
         """Keep what another process has computed."""
         if found is None:
             return None
         self.keep(key, values, found.value, round(found.left * 1e9))
-        self.from_others()
+        told()
         return Served(found.value)
 
     def learn(self, key: Hashable, values: Values, result: Any, shared: str) -> None:
@@ -128,7 +141,7 @@ class Cached(Results):
         """Compute, and let those go who wait for it."""
         cut = True
         try:
-            result = self.compute(following, values, key, self.miss)
+            result = self.compute(following, values, key)
             cut = False
             return result
         except FAULTS:
@@ -142,41 +155,43 @@ class Cached(Results):
     def renew(self, following: Stage, values: Values, key: Hashable, old: Entry) -> Any:
         """Compute a stale result anew, or give it out once more when that fails."""
         try:
-            result = self.compute(following, values, key, None)
+            return self.compute(following, values, key, self.renewed)
         except FAULTS:
             served = self.guard.run("cache.serve", self.old, None, key, old, self.still_stale)
             if served is None:
+                self.guard.run("cache.count", self.miss, None)
                 raise
             return served.value
         finally:
             self.flights.disclaim(key)
-        self.guard.run("cache.count", self.renewed, None)
-        return result
 
     @marked
-    def compute(self, following: Stage, values: Values, key: Hashable, told: Decision | None) -> Any:
-        """Ask the other processes, then the function; ``told`` is None for what is computed anew."""
+    def compute(self, following: Stage, values: Values, key: Hashable, anew: Decision | None = None) -> Any:
+        """Ask the other processes, then the function; ``anew`` tells that a stale result was computed anew."""
         shared = ""
         if self.sharing is not None:
             shared, served = self.guard.run("cache.shared", self.borrow, ("", None), key, values)
             if served is not None:
                 return served.value
-        if told is not None:
-            self.guard.run("cache.count", told, None)
+        if anew is None:
+            self.guard.run("cache.count", self.miss, None)
         try:
             result = following(*values)
         except FAULTS as error:
-            if self.exceptions and told is not None:
+            if self.exceptions and anew is None:
                 self.guard.run("cache.keep", self.keep_failure, None, key, error)
             raise
         self.guard.run("cache.keep", self.learn, None, key, values, result, shared)
+        if anew is not None:
+            self.guard.run("cache.count", anew, None)
         return result
 
     def borrow(self, key: Hashable, values: Values) -> tuple[str, Served | None]:
         """Return the key by which processes share the result, and the result when there is one."""
         assert self.sharing is not None  # noqa: S101 -- compute has looked
         shared = self.sharing.key(key)
-        return shared, self.taken(key, values, self.sharing.find(shared) if shared else None)
+        found = self.sharing.find(shared) if shared else None
+        return shared, self.taken(key, values, found, self.from_others)
 
     # -- coroutines --------------------------------------------------------------------------------------------------
 
@@ -191,7 +206,7 @@ class Cached(Results):
         if served is None:
             loop = _loop()
             if loop is None:  # another library drives this coroutine, trio for one
-                self.guard.run("cache.count", self.count, None, "bypass", "no asyncio event loop")
+                self.guard.run("cache.count", self.count, None, BYPASS, "no asyncio event loop")
                 return await following(*values)
             flight, served = await self.board_async(key, loop)
             if served is None:
@@ -223,7 +238,7 @@ class Cached(Results):
         """As :meth:`lead`."""
         cut = True
         try:
-            result = await self.compute_async(following, values, key, self.miss)
+            result = await self.compute_async(following, values, key)
             cut = False
             return result
         except FAULTS:
@@ -251,40 +266,41 @@ class Cached(Results):
         """Compute anew, for those who come later; a failure is counted, and nobody's."""
         place_now.set(None)  # the trace of the call that began it ends before this does
         try:
-            await self.compute_async(following, values, key, None)
+            await self.compute_async(following, values, key, self.refreshed)
         except FAULTS:
-            self.guard.run("cache.count", self.still_stale, None)
-        else:
-            self.guard.run("cache.count", self.renewed, None)
+            self.guard.run("cache.count", self.not_refreshed, None)
         finally:
             self.flights.disclaim(key)
 
     @marked
-    async def compute_async(self, following: Stage, values: Values, key: Hashable, told: Decision | None) -> Any:
+    async def compute_async(self, following: Stage, values: Values, key: Hashable, anew: Decision | None = None) -> Any:
         """As :meth:`compute`."""
         shared = ""
         if self.sharing is not None:
-            shared, served = await self.borrow_async(key, values)
+            shared, served = await self.borrow_async(key, values, anew or self.from_others)
             if served is not None:
                 return served.value
-        if told is not None:
-            self.guard.run("cache.count", told, None)
+        if anew is None:
+            self.guard.run("cache.count", self.miss, None)
         try:
             result = await following(*values)
         except FAULTS as error:
-            if self.exceptions and told is not None:
+            if self.exceptions and anew is None:
                 self.guard.run("cache.keep", self.keep_failure, None, key, error)
             raise
         self.guard.run("cache.keep", self.learn, None, key, values, result, shared)
+        if anew is not None:
+            self.guard.run("cache.count", anew, None)
         return result
 
-    async def borrow_async(self, key: Hashable, values: Values) -> tuple[str, Served | None]:
+    async def borrow_async(self, key: Hashable, values: Values, told: Decision) -> tuple[str, Served | None]:
         """As :meth:`borrow`."""
         assert self.sharing is not None  # noqa: S101 -- compute_async has looked
         shared = ""
         try:
             shared = self.sharing.key(key)
-            return shared, self.taken(key, values, await self.sharing.find_async(shared) if shared else None)
+            found = await self.sharing.find_async(shared) if shared else None
+            return shared, self.taken(key, values, found, told)
         except FAULTS as error:
             self.guard.note("cache.shared", error)
             return shared, None

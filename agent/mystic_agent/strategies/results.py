@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from mystic_agent.cache.frozen import copied, frozen, reraisable, transient, weight
 from mystic_agent.cache.key import Unkeyable, canonical
 from mystic_agent.cache.memory import Entry, Fast, Memory
+from mystic_agent.contract.outcome import BYPASS, KEPT_OUT
 from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Subject
 from mystic_agent.strategies.decision import Decision
@@ -71,10 +72,10 @@ class Results:
         try:
             key = self.key(values)
         except Unkeyable as why:
-            self.subject.guard.run("cache.count", self.count, None, "bypass", why.reason)
+            self.subject.guard.run("cache.count", self.count, None, BYPASS, why.reason)
             return None, None
         except FAULTS as error:  # a property on the way to what it varies by, or ours
-            self.subject.guard.run("cache.count", self.count, None, "bypass", f"key failed: {type(error).__name__}")
+            self.subject.guard.run("cache.count", self.count, None, BYPASS, f"key failed: {type(error).__name__}")
             return None, None
         return key, self.memory.find(key)
 
@@ -112,7 +113,7 @@ class Results:
             except FAULTS:  # locks and sockets inside it, or a type that does not want to be copied
                 reason = f"result of type {type(value).__qualname__} cannot be copied"
         if reason:
-            self.count("kept_out", reason[:200])
+            self.count(KEPT_OUT, reason[:200])
             return False
         fast = self._fast(values) if shared else None
         return self._put(key, mine, False, shared, fast, self.ttl_ns if left_ns is None else left_ns)
@@ -122,7 +123,7 @@ class Results:
         try:
             mine = reraisable(error)
         except FAULTS:
-            self.count("kept_out", f"exception of type {type(error).__qualname__} cannot be copied"[:200])
+            self.count(KEPT_OUT, f"exception of type {type(error).__qualname__} cannot be copied"[:200])
             return
         self._put(key, mine, True, False, None, self.ttl_ns)
 
@@ -132,7 +133,7 @@ class Results:
         size = weight(value) + weight(key) + 200
         if self.memory.put(key, Entry(expires, value, failed, shared, size, fast, stale)):
             return True
-        self.count("kept_out", "result larger than max_bytes")
+        self.count(KEPT_OUT, "result larger than max_bytes")
         return False
 
     def _fast(self, values: tuple[Any, ...]) -> Fast | None:

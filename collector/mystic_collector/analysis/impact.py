@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mystic_agent.contract.outcome import COMPUTED, SPARED
+
 from mystic_collector.analysis import difference
 from mystic_collector.analysis.difference import Difference
 from mystic_collector.analysis.phases import Phase, phases, total
@@ -151,7 +153,7 @@ def _row(where: _Where, strategies: tuple[str, ...], before: _Side, after: _Side
 
 def figures(tally: Tally) -> dict[str, Any]:
     """Return one side; durations in seconds, over the ``timed_count`` calls whose duration is known."""
-    hits, misses = (sum(tally.decisions.get(f"cache/{name}", 0) for name in names) for names in (_HITS, ("miss",)))
+    hits, misses = (sum(tally.decisions.get(f"cache/{name}", 0) for name in names) for names in (SPARED, COMPUTED))
     looked = hits + misses
     return {
         "call_count": tally.calls,
@@ -166,10 +168,6 @@ def figures(tally: Tally) -> dict[str, Any]:
         **{name: _quantile(share, tally) for name, share in _QUANTILES.items()},
         "decisions": dict(sorted(tally.decisions.items())),
     }
-
-
-_HITS = ("hit", "stale", "joined", "shared hit")
-"""Decisions of a cache that spared the call its computation."""
 
 
 def _quantile(share: float, tally: Tally) -> float | None:

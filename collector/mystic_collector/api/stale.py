@@ -7,6 +7,7 @@ from typing import Any
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.hijack import Hijack
+from mystic_agent.contract.outcome import BYPASS, COMPUTED, SPARED
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +18,7 @@ from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import reply
 from mystic_collector.store.records import FunctionTotals
 
-_MISSED = ("miss", "bypass")
+_MISSED = {*COMPUTED, BYPASS}
 
 
 async def listed(request: Request) -> Response:
@@ -58,8 +59,6 @@ def _today(parts: Parts, hijack: Hijack) -> dict[str, str]:
 
 
 def _use(totals: FunctionTotals) -> Use:
-    cached = {decision: 0 for _, decision, _ in totals.decisions}
-    for (strategy, decision, _), count in totals.decisions.items():
-        cached[decision] += count if strategy == "cache" else 0
-    misses = sum(cached.pop(decision, 0) for decision in _MISSED)
-    return Use(totals.function, totals.last_ns / 1e9 if totals.last_ns else None, sum(cached.values()), misses)
+    counts = [(decision, count) for (strategy, decision, _), count in totals.decisions.items() if strategy == "cache"]
+    hits, misses = (sum(count for decision, count in counts if decision in meant) for meant in (SPARED, _MISSED))
+    return Use(totals.function, totals.last_ns / 1e9 if totals.last_ns else None, hits, misses)

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from mystic_agent.contract.outcome import SPARED
+
 from mystic_collector.store.buckets import Buckets, add, pack, subtract, unpack
 from mystic_collector.store.names import Names
 from mystic_collector.store.records import ERRORS, UNTIMED, CountPoint, FunctionPoint
@@ -148,7 +150,7 @@ def _kind(point: CountPoint) -> str:
     """Return which figure of the history the count belongs to; empty for none."""
     if not point.strategy:
         return {ERRORS: "errors", UNTIMED: "untimed"}.get(point.decision, "")
-    return "hits" if (point.strategy, point.decision) == ("cache", "hit") else ""
+    return "hits" if point.strategy == "cache" and point.decision in SPARED else ""
 
 
 def _sum(a: FunctionPoint, b: FunctionPoint) -> FunctionPoint:
