@@ -40,6 +40,9 @@ def _status(parts: Parts) -> dict[str, Any]:
         for (metric, kind), value in known.items():
             if metric == wire.DROPPED:
                 dropped[kind] = dropped.get(kind, 0) + value
+    forwarded = [one.told() for one in parts.forward.counts()]
+    if missed := sum(sum(one["dropped"].values()) for one in forwarded):
+        dropped["forward"] = missed
     return {
         "status": "ok",
         "version": VERSION,
@@ -61,7 +64,7 @@ def _status(parts: Parts) -> dict[str, Any]:
             "refused": counts.refused,
             "lost": counts.lost,
         },
-        "forward": [one.told() for one in parts.forward.counts()],
+        "forward": forwarded,
         "store": {
             "spans": sizes.spans,
             "points": sizes.points,
