@@ -199,6 +199,9 @@ class Attachments:
         """Take off what has failed since the last time; its function runs as it would without that hijack."""
         while self._failing:
             attached, hijack, strategies, why = self._failing.popleft()
+            if not hijack:  # calls that were noted unasked
+                self.analyze(attached.name, None)
+                continue
             with self._lock:
                 attached.gave_up[hijack] = (strategies, why)
                 self._settle(attached)

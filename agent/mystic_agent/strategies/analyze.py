@@ -31,6 +31,7 @@ def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stag
         options,
         lambda: Sampler(subject.digests(), options["share"], options["accesses"], Selves() if method else None),
     )
+    sampler.guard = subject.guard
     clock = sampler.clock
 
     if subject.kind == "coroutine":

@@ -13,7 +13,7 @@ from mystic_agent.cache.frozen import weight
 from mystic_agent.cache.key import SIMPLE, Unkeyable
 from mystic_agent.contract import analysis
 from mystic_agent.contract.analysis import FAILED, MOST_ACCESSES, MUTATED, RESULT, WHOLE, Access
-from mystic_agent.guard import FAULTS, guard
+from mystic_agent.guard import FAULTS, UNWATCHED
 from mystic_agent.observe.events import DEBUG, Events
 from mystic_agent.strategies.selves import Selves
 
@@ -70,6 +70,7 @@ class Sampler:
         rests: how often that happened.
         spent_ns: what the analysis took in the stretch that was told last.
         hopeless: True when next to none of the calls told so far has a key.
+        guard: of the hijack that the calls are noted for now.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Sampler:
         wall: Callable[[], int] = time_ns,
     ) -> None:
         self.clock = clock
+        self.guard = UNWATCHED
         self.h = [0, 0, 0, 0]
         self.resting = False
         self.rests = 0
@@ -136,9 +138,8 @@ class Sampler:
             return Begun(key, values, not _SIMPLE.issuperset(map(type, values)))
         except Unkeyable as why:
             self._count(self._unkeyable, why.reason)
-        except FAULTS as error:
-            guard.note("analyze", error)
-            self._count(self._unkeyable, "key failed")
+        except FAULTS as error:  # of an argument that does not want to be looked at, as for a cache
+            self._count(self._unkeyable, f"key failed: {type(error).__name__}")
         finally:
             spent = timer() - began
             if spent > DOUBTFUL_NS and timer is not thread_time_ns:  # other threads may have had the processor
@@ -155,7 +156,7 @@ class Sampler:
         h[TOTAL] += took
         if begun is not None:
             before = thread_time_ns()
-            guard.run("analyze", self._take, None, begun, started, took, result, failed)
+            self.guard.run("analyze", self._take, None, begun, started, took, result, failed)
             spent = thread_time_ns() - before
             h[SPENT] += spent
             h[DEEP] += spent

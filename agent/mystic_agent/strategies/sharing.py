@@ -84,7 +84,7 @@ class Sharing:
             return None
         try:
             opened = self._seal.open(shared, data)
-        except FAULTS as error:  # signed by a process whose types are not ours
+        except FAULTS as error:  # signed by a process whose types are not ours: no reason to take the hijack off here
             guard.note("cache.open", error)
             self._count("shared scope: entry cannot be read here")
             return None

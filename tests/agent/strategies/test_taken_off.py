@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from mystic_agent.guard import Ward, guard
 from mystic_agent.strategies.decision import Decision
+from mystic_agent.strategies.sampler import Sampler
 
 
 @pytest.fixture
@@ -45,3 +46,38 @@ def test_failures_that_are_far_apart_do_not_take_it_off(broken):
     for _ in range(Ward.MOST * 2):
         ward.note("x", LookupError())
     assert len(told) == 1
+
+
+@pytest.fixture
+def no_sample(monkeypatch):
+    def raises(self, *call):
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(Sampler, "_take", raises)
+    yield
+    for fault in [fault for fault in guard.faults if fault.where == "analyze"]:
+        del guard.faults[fault]
+
+
+def test_an_analysis_that_keeps_failing_is_taken_off_also_when_it_came_with_an_earlier_wording(app, no_sample):
+    app.apply("plain", {"analyze": {}})
+    app.apply("plain", {"analyze": {}}, {"log": {}})  # what was noted goes on, for the hijack as it is now
+    for n in range(Ward.MOST):
+        app.call("plain", n)
+    app.attachments.take_off()
+    report = app.attachments.reports()[app.name("plain")]
+    assert (report.state, report.reason.startswith("analyze was taken off: it failed 10 times")) == ("failed", True)
+    assert app.runs == list(range(10))
+
+
+def test_an_analysis_that_nobody_has_asked_for_ends_when_it_keeps_failing_and_nothing_shows(app, no_sample):
+    attached = app.attachments.by_name[app.name("plain")]
+    observed, before = app.function("plain").__code__, app.attachments.reports()
+    app.attachments.analyze(attached.name, 1.0)
+    assert app.function("plain").__code__ is not observed
+    for n in range(Ward.MOST):
+        app.call("plain", n)
+    app.attachments.take_off()
+    assert (attached.analysis, attached.keep) == (None, {})
+    assert app.attachments.reports() == before
+    assert app.calls("plain") == Ward.MOST
