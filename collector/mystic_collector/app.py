@@ -84,7 +84,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     )
     entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
     forward = Forward(settings.data_dir / "forward", settings.forward, settings.forward_bytes)
-    recorded = Recordings(settings.data_dir / "recordings.db")
+    recorded = Recordings(settings.data_dir / "recordings.db", settings.recordings_bytes)
     fleet = Fleet()
     parts = Parts(
         settings=settings,

@@ -40,6 +40,7 @@ class Settings:
         max_inflated_bytes: largest request body after decompression.
         max_queue_bytes: spans and points waiting for the writer; more is answered with 429.
         cache_bytes: size of the shared cache entries at most.
+        recordings_bytes: size of all recordings together at most.
         max_functions: distinct function names kept; further ones share one overflow name.
         head_timeout: seconds a client may take to send the head of a request.
         body_timeout: seconds a client may take to send a body of telemetry.
@@ -76,6 +77,7 @@ class Settings:
     max_inflated_bytes: int = 16 * 2**20
     max_queue_bytes: int = 32 * 2**20
     cache_bytes: int = 256 * 2**20
+    recordings_bytes: int = 256 * 2**20
     max_functions: int = 50_000
     default_expiry: float | None = 7 * 86400.0
     allowed_strategies: frozenset[str] | None = None
@@ -121,6 +123,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_inflated_bytes=_size(env, "MYSTIC_MAX_INFLATED", 16 * 2**20),
         max_queue_bytes=_size(env, "MYSTIC_MAX_QUEUE", 32 * 2**20),
         cache_bytes=_size(env, "MYSTIC_CACHE_BYTES", 256 * 2**20),
+        recordings_bytes=_size(env, "MYSTIC_RECORDINGS_BYTES", 256 * 2**20),
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
         default_expiry=_expiry(env, "MYSTIC_DEFAULT_EXPIRY", "7d"),
         allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),

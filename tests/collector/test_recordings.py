@@ -34,7 +34,7 @@ def test_outcomes_come_back_as_they_were_and_outlive_a_restart(store, tmp_path):
     batch = [outcome(1), outcome(2, error="TimeoutError", message="late"), outcome(3, "app:other", value=(1, {2.5}))]
     assert store.keep([("real", one) for one in batch]) == Kept(3, 0)
     store.close()
-    again = Recordings(tmp_path / "recordings.db")
+    again = Recordings(tmp_path / "recordings.db", most_bytes=20_000)
     assert again.page("real").outcomes == batch
     assert again.page("real", "app:other").outcomes == batch[2:]
     again.close()

@@ -12,9 +12,6 @@ from mystic_agent.contract.recording import Recorded
 
 from mystic_collector.store.protocol import StoreError
 
-MOST_BYTES = 256 * 2**20
-"""Of all recordings together; beyond it nothing more is taken."""
-
 MOST_OF_ONE = 100_000
 """Outcomes in one recording."""
 
@@ -52,13 +49,13 @@ class Recordings:
 
     Args:
         path: the file.
-        most_bytes: of all together.
+        most_bytes: of all together; beyond it nothing more is taken.
 
     Raises:
         StoreError: when the file cannot be opened.
     """
 
-    def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, path: Path, most_bytes: int) -> None:
         self._lock = threading.Lock()
         self._most_bytes = most_bytes
         try:
