@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test check bench images clean
+.PHONY: demo test check bench images mcpb clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,10 @@ images:
 	docker build --file deploy/Dockerfile --tag gnosis-mystic:$(VERSION) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) .
 	docker build --file deploy/Dockerfile.agent --tag gnosis-mystic-agent:$(VERSION) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
 	    $(if $(CARRIER_IMAGE),--build-arg CARRIER_IMAGE=$(CARRIER_IMAGE)) .
+
+# dist/gnosis-mystic-VERSION.mcpb; the official tool is npx's, or e.g. make mcpb MCPB=mcpb
+mcpb: $(VENV)/.test
+	@$(BIN)/python deploy/bundle/bundle.py $(if $(MCPB),--mcpb "$(MCPB)")
 
 clean:
 	rm -rf $(VENV) .venv-*

@@ -12,7 +12,7 @@ import sys
 
 from mystic_agent.cli.command import Command
 
-from mystic_collector.commands import mcp_install
+from mystic_collector.commands import mcp_arguments
 from mystic_collector.commands.connection import add_address, address_of
 from mystic_collector.commands.ending import ending
 from mystic_collector.settings import read_key, read_truth
@@ -26,13 +26,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_address(parser)
     actions = parser.add_subparsers(dest="action", metavar="install")
     told = "tell a chat client on this machine of it: Claude Desktop, Claude Code, Cursor, VS Code"
-    mcp_install.configure(actions.add_parser("install", help=told, description=told))
+    mcp_arguments.configure(actions.add_parser("install", help=told, description=told))
 
 
 @ending
 def run(args: argparse.Namespace) -> int:
     """Speak MCP on stdin and stdout until stdin ends; a collector that is away is told as an error of each call."""
     if args.action == "install":
+        from mystic_collector.commands import mcp_install
+
         return mcp_install.run(args)
     address, key = address_of(args), read_key(os.environ)
     read_only = args.read_only or read_truth(os.environ, "MYSTIC_CHAT_READ_ONLY")

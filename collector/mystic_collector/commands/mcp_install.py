@@ -15,40 +15,18 @@ from typing import Any
 from mystic_agent.contract.errors import Invalid
 
 from mystic_collector.clients.install import Outcome, Refused, install
-from mystic_collector.clients.places import CLIENTS, SCOPES, USER, Client, Machine, found, place
-from mystic_collector.commands.connection import ANYWHERE, add_address, address_of
+from mystic_collector.clients.places import CLIENTS, Client, Machine, found, place
+from mystic_collector.commands.connection import ANYWHERE, address_of
 from mystic_collector.commands.ending import Failed, show
+from mystic_collector.commands.mcp_arguments import PLAIN
 from mystic_collector.discovery.config import FILE as CONFIG_FILE
 from mystic_collector.discovery.config import read_config
 from mystic_collector.scaffold.chat_config import CONTAINER_HOST, here, in_container
 from mystic_collector.scaffold.plan import KEY_FILE, NETWORK, project_name
 from mystic_collector.security import LOCAL
 from mystic_collector.settings import read_key
-from mystic_collector.version import VERSION
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
-_PLAIN = "gnosis-mystic"
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments."""
-    parser.add_argument("--client", action="append", choices=tuple(CLIENTS), help="default: the one that is here")
-    parser.add_argument("--scope", choices=SCOPES, default=USER, help="for all your projects, or in this one's folder")
-    parser.add_argument("--file", help="the client's configuration, where it is not in its usual place")
-    parser.add_argument("--name", default="", help=f"what the client calls it (default: {_PLAIN}, or PROJECT-mystic)")
-    parser.add_argument("--project", help="the project's folder (default: PROJECT_ROOT or the current folder)")
-    parser.add_argument("--key-file", help="file that holds the collector's key (default: MYSTIC_API_KEY_FILE)")
-    parser.add_argument("--docker", action="store_true", help="start the chat in a container, beside the collector's")
-    parser.add_argument("--network", help="Docker network of the collector (default: the one of 'mystic init')")
-    parser.add_argument("--image", default=f"gnosis-mystic:{VERSION}", help="image of the collector")
-    parser.add_argument(
-        "--read-only", action="store_true", default=argparse.SUPPRESS, help="offer nothing that changes the service"
-    )
-    parser.add_argument("--remove", action="store_true", help="take it out again")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
-    # Said before the word, too, where the program puts it; what is said after it wins.
-    parser.add_argument("--format", choices=("text", "json"), default=argparse.SUPPRESS, help="output format")
-    add_address(parser, argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,7 +88,7 @@ def _project(args: argparse.Namespace, root: Path) -> str:
 
 
 def _name(args: argparse.Namespace, project: str) -> str:
-    name = str(args.name or (f"{project}-mystic"[-40:] if project else _PLAIN))
+    name = str(args.name or (f"{project}-mystic"[-40:] if project else PLAIN))
     if not _NAME.fullmatch(name):
         raise Invalid("--name", name, "use at most 40 letters, digits, - and _")
     return name

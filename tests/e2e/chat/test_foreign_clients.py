@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import BIN, PATIENCE, clean_environment
+from lab import BIN, clean_environment
 
 from tests.collector.chat.conftest import report
 from tests.collector.conftest import Running, running
+from tests.e2e.chat.npm import command, package, run
 
 FOREIGN = Path(__file__).parent / "foreign"
 SDK = "@modelcontextprotocol/sdk@1.32.2"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mystic-tests"
-
-
-def command(variable: str) -> list[str]:
-    """Return a foreign client's command, or skip."""
-    found = os.environ.get(variable, "").strip()
-    if not found:
-        pytest.skip(f"{variable} is not set: it names the command of a foreign MCP client")
-    return shlex.split(found)
-
-
-def run(*words: object, cwd: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(word) for word in words], capture_output=True, text=True, timeout=3 * PATIENCE, cwd=cwd, env=env
-    )
 
 
 @pytest.fixture
@@ -113,16 +96,7 @@ def test_every_expected_failure_has_its_reason() -> None:
 @pytest.fixture(scope="module")
 def sdk() -> Path:
     """The folder that has the SDK, installed once on this machine."""
-    node = command("MYSTIC_TEST_NODE")
-    folder = CACHE / SDK.replace("/", "-")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            installed = run(*node, "npm", "install", "--no-audit", "--no-fund", "--prefix", folder, SDK, cwd=folder)
-            assert installed.returncode == 0, installed.stderr
-            (folder / "done").touch()
-    return folder
+    return package(SDK)
 
 
 @pytest.mark.parametrize("way", [HTTP, STDIO])
