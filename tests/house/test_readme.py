@@ -16,6 +16,7 @@ import mystic_collector.settings as collector
 import pytest
 from mystic_agent.cli.extension import Extensions
 from mystic_agent.cli.program import OWN
+from mystic_agent.contract.strategy import STRATEGIES
 from mystic_collector.openapi import describe
 
 from tests.house.console import PATIENCE, Console, listens, steps
@@ -128,6 +129,10 @@ def test_every_command_and_option_that_the_readme_names_exists_and_every_command
         listed = parser.format_help()
         assert all(option in listed or option in ("--help", "--format") for option in options.split()), (name, options)
     assert known.keys() - {name for name, _ in named} <= {"version"}
+
+
+def test_every_strategy_is_named_in_the_readme(readme: str) -> None:
+    assert {name for name in STRATEGIES if f"`{name}`" not in readme} == set()
 
 
 def test_every_api_path_that_the_readme_names_is_described(readme: str) -> None:
