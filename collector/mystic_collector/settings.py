@@ -56,6 +56,8 @@ class Settings:
         forward_bytes: that wait on disk for each of them at most.
         servers: what may run managed MCP servers: ``auto``, ``docker``, ``sidecar`` or ``off``.
         sidecar_url: of the Kubernetes sidecar.
+        sidecar_token: what is shown to it; never in a repr.
+        sidecar_token_file: where that is, when it is not given; the sidecar may make it later.
         servers_max: managed servers at a time.
         servers_max_sessions: sessions of one stdio server at a time; each is a process.
         servers_secrets: the folder that holds their secrets as files.
@@ -85,6 +87,8 @@ class Settings:
     forward_bytes: int = 256 * 2**20
     servers: str = "auto"
     sidecar_url: str = "http://localhost:8053"
+    sidecar_token: str = field(default="", repr=False)
+    sidecar_token_file: Path | None = None
     servers_max: int = 20
     servers_max_sessions: int = 8
     servers_secrets: Path | None = None
@@ -179,6 +183,8 @@ def _servers(env: Mapping[str, str]) -> dict[str, Any]:
     return {
         "servers": wanted,
         "sidecar_url": url,
+        "sidecar_token": env.get("MCP_SIDECAR_TOKEN", "").strip(),
+        "sidecar_token_file": Path(env["MCP_SIDECAR_TOKEN_FILE"].strip()) if "MCP_SIDECAR_TOKEN_FILE" in env else None,
         "servers_max": _whole(env, "MYSTIC_SERVERS_MAX", 20, 1, 1000),
         "servers_max_sessions": _whole(env, "MYSTIC_SERVERS_MAX_SESSIONS", 8, 1, 1000),
         "servers_secrets": _folder(env, "MYSTIC_SERVERS_SECRETS", Path()) if "MYSTIC_SERVERS_SECRETS" in env else None,

@@ -21,7 +21,7 @@ from mystic_collector.openapi import describe
 
 from tests.house.console import PATIENCE, Console, listens, steps
 
-VARIABLE = re.compile(r"\b(MYSTIC_[A-Z_]+|MCP_SIDECAR_URL|PROJECT_ROOT|LOG_LEVEL)\b")
+VARIABLE = re.compile(r"\b(MYSTIC_[A-Z_]+|MCP_SIDECAR_[A-Z_]+|KUBERNETES_NAMESPACE|PROJECT_ROOT|LOG_LEVEL)\b")
 # Stands in for curl where there is none.
 CURL = """#!{python}
 import sys, urllib.request
@@ -75,7 +75,8 @@ def test_every_command_of_the_readme_prints_what_the_readme_says(readme: str, co
 
 def table(readme: str) -> dict[str, tuple[str, str]]:
     """Return variable → (default, who reads it) of the settings table."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (agent|collector|both|image|injector) \|", readme, re.MULTILINE)
+    who = "agent|collector|both|image|injector|sidecar"
+    rows = re.findall(rf"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| ({who}) \|", readme, re.MULTILINE)
     return {name: (default, who) for name, default, who in rows}
 
 

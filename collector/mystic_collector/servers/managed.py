@@ -77,8 +77,12 @@ class Managed:
 
         return Calls(self.servers)
 
-    def _sidecar(self) -> Servers | None:
-        return None
+    def _sidecar(self) -> Servers:
+        from mystic_collector.servers.sidecar import SidecarServers, shared
+
+        return SidecarServers(
+            self.settings.sidecar_url, shared(self.settings.sidecar_token, self.settings.sidecar_token_file)
+        )
 
     def _docker(self) -> Servers:
         from mystic_collector.servers.docker.servers import DockerServers

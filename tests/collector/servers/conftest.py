@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from .cluster import Home, KubernetesLaboratory, home
 from .contract import LABORATORIES, Laboratory
 from .engine import DockerLaboratory, release
 from .memory import MemoryLaboratory
 
-LABORATORIES |= {"memory": MemoryLaboratory, "docker": DockerLaboratory}
+LABORATORIES |= {"memory": MemoryLaboratory, "docker": DockerLaboratory, "kubernetes": KubernetesLaboratory}
 
 
 @pytest.fixture
@@ -26,6 +27,13 @@ def images() -> Iterator[None]:
     release()
 
 
+@pytest.fixture(scope="session")
+def archon(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A namespace of this run."""
+    with home(tmp_path_factory.mktemp("archon")) as found:
+        yield found
+
+
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
     folder = tmp_path / "secrets"
@@ -36,6 +44,8 @@ def secrets(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=list(LABORATORIES))
 async def laboratory(request: pytest.FixtureRequest, tmp_path: Path, secrets: Path) -> AsyncIterator[Laboratory]:
+    if request.param == "kubernetes":
+        KubernetesLaboratory.home = request.getfixturevalue("archon")
     found = LABORATORIES[request.param](tmp_path, secrets)
     try:
         yield found
