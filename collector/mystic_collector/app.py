@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from mystic_agent.contract.errors import Invalid
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -29,6 +30,7 @@ from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.endpoint import Ingest
 from mystic_collector.ingest.intake import Intake
 from mystic_collector.ingest.writer import Writer
+from mystic_collector.otlp.spans import read_spans
 from mystic_collector.parts import Parts
 from mystic_collector.recordings.recordings import Recordings
 from mystic_collector.reply import crashed, http_error, invalid, unavailable
@@ -39,10 +41,15 @@ from mystic_collector.servers.managed import Managed
 from mystic_collector.settings import Settings
 from mystic_collector.store.protocol import StoreError
 from mystic_collector.store.sqlite import SqliteStore
+from mystic_collector.tracing.middleware import Traced
+from mystic_collector.tracing.tracing import Tracing
 
 
-def build_app(settings: Settings) -> Starlette:
+def build_app(settings: Settings, alone: bool = False) -> Starlette:
     """Return the collector as an ASGI application.
+
+    Args:
+        alone: nothing else lives in this process, so what libraries trace is this collector's own work.
 
     Raises:
         StoreError: when the data directory cannot be used, or another collector uses it.
@@ -50,9 +57,10 @@ def build_app(settings: Settings) -> Starlette:
     parts, release = build_parts(settings)
     ingest = Ingest(settings, parts.writer, parts.forward)
     chat = ChatMount(settings, lambda scope, receive, send: app(scope, receive, send))
+    tracing = Tracing(_keeper(parts), alone) if settings.own_traces else None
     app = Starlette(
         routes=routes(parts, ingest, chat),
-        middleware=[Middleware(Gate, settings=settings), Middleware(Intake)],
+        middleware=[Middleware(Gate, settings=settings), Middleware(Traced, tracing=tracing), Middleware(Intake)],
         exception_handlers={
             Invalid: invalid,
             Conflict: conflict,
@@ -61,7 +69,7 @@ def build_app(settings: Settings) -> Starlette:
             ServersError: failed,
             Exception: crashed,
         },
-        lifespan=_lifespan(parts, chat, release),
+        lifespan=_lifespan(parts, chat, tracing, release),
     )
     app.state.parts = parts
     app.state.chat = chat
@@ -111,6 +119,16 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     return parts, release
 
 
+def _keeper(parts: Parts) -> Callable[[ExportTraceServiceRequest], None]:
+    def keep(message: ExportTraceServiceRequest) -> None:
+        """Do with our own spans what ingest does with anybody's."""
+        taken, _, _ = read_spans(message)
+        if parts.writer.offer(taken):
+            parts.forward.offer("traces", message.SerializeToString(), sum(one.items for one in taken))
+
+    return keep
+
+
 def _own(folder: Path) -> IO[bytes]:
     """Lock the data directory for this process."""
     try:
@@ -128,7 +146,7 @@ def _own(folder: Path) -> IO[bytes]:
 
 
 def _lifespan(
-    parts: Parts, chat: ChatMount, release: Callable[[], None]
+    parts: Parts, chat: ChatMount, tracing: Tracing | None, release: Callable[[], None]
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -143,6 +161,8 @@ def _lifespan(
             finally:
                 await chat.stop()
                 await parts.managed.close()
+                if tracing is not None:
+                    await asyncio.to_thread(tracing.stop)
                 await asyncio.to_thread(parts.writer.stop)
                 await asyncio.to_thread(parts.forward.stop)
 

@@ -29,6 +29,7 @@ class CollectorServer(uvicorn.Server):
 
     Args:
         settings: of the collector; the socket is bound at once, so that a taken port is an error here.
+        alone: nothing else lives in this process.
 
     Raises:
         OSError: when the address cannot be bound.
@@ -39,10 +40,10 @@ class CollectorServer(uvicorn.Server):
         ready: set once requests are answered.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, alone: bool = False) -> None:
         self._socket = bind(settings.host, settings.port)
         try:
-            self.app: Starlette = build_app(settings)
+            self.app: Starlette = build_app(settings, alone)
         except BaseException:
             self._socket.close()
             raise

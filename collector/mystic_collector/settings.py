@@ -52,6 +52,7 @@ class Settings:
         max_waiting: connections without a request; above it the longest waiting are closed.
         default_expiry: seconds after which a hijack that changes behaviour ends when nothing is said; None: never.
         allowed_strategies: names of those that hijacks may use; None for all.
+        own_traces: the collector's own work is traced.
         forward: whom OTLP is sent on to.
         forward_bytes: that wait on disk for each of them at most.
         servers: what may run managed MCP servers: ``auto``, ``docker``, ``sidecar`` or ``off``.
@@ -83,6 +84,7 @@ class Settings:
     max_functions: int = 50_000
     default_expiry: float | None = 7 * 86400.0
     allowed_strategies: frozenset[str] | None = None
+    own_traces: bool = True
     forward: tuple[Destination, ...] = ()
     forward_bytes: int = 256 * 2**20
     servers: str = "auto"
@@ -131,6 +133,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
         default_expiry=_expiry(env, "MYSTIC_DEFAULT_EXPIRY", "7d"),
         allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),
+        own_traces=read_truth({"MYSTIC_OWN_TRACES": "true", **env}, "MYSTIC_OWN_TRACES"),
         forward=read_destinations(
             env.get("MYSTIC_FORWARD", ""),
             env.get("MYSTIC_FORWARD_HEADERS_FILE", ""),

@@ -17,6 +17,7 @@ from mystic_collector.api.hijacks import meant
 from mystic_collector.parts import parts_of
 from mystic_collector.reply import flag, number, refusal, reply
 from mystic_collector.store.records import LARGEST, SpanQuery, StoredSpan
+from mystic_collector.tracing.tracing import SERVICE
 
 _ERROR = 2
 _STATUS = {0: "unset", 1: "ok", 2: "error"}
@@ -30,6 +31,7 @@ async def traces(request: Request) -> Response:
     query = SpanQuery(
         function=params.get("function", ""),
         service=params.get("service", ""),
+        besides=_besides(request),
         errors=flag(request, "errors"),
         min_duration_ns=int(_seconds(request, "min_duration") * 1e9),
         since_ns=since,
@@ -57,7 +59,9 @@ async def flame_graph(request: Request) -> Response:
     function = params.get("function", "")
     wanted = number(request, "limit", 50, 1, 200)
     since, until = _period(request)
-    query = SpanQuery(function, params.get("service", ""), limit=wanted, since_ns=since, until_ns=until)
+    query = SpanQuery(
+        function, params.get("service", ""), limit=wanted, since_ns=since, until_ns=until, besides=_besides(request)
+    )
     store = parts_of(request).store
     return reply(await run_in_threadpool(lambda: flame(store.traces(query), function)))
 
@@ -66,7 +70,9 @@ async def relations(request: Request) -> Response:
     """Who calls a function and whom it calls, from the newest sampled traces."""
     params, parts = request.query_params, parts_of(request)
     name = params.get("function", "")
-    query = SpanQuery(service=params.get("service", ""), limit=number(request, "limit", 100, 1, 200))
+    query = SpanQuery(
+        service=params.get("service", ""), limit=number(request, "limit", 100, 1, 200), besides=_besides(request)
+    )
 
     def answer() -> dict[str, Any]:
         function = meant(parts, name, "function")
@@ -74,6 +80,11 @@ async def relations(request: Request) -> Response:
         return {**related(found, function), "traces": len(found)}
 
     return reply(await run_in_threadpool(answer))
+
+
+def _besides(request: Request) -> str:
+    """Return whose work is left out: the collector's own, unless it is asked for."""
+    return "" if request.query_params.get("service") else SERVICE
 
 
 def _period(request: Request) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from mystic_agent.contract.wire import ACTOR_HEADER, API_KEY_HEADER
 from starlette.types import ASGIApp
 
 from mystic_collector.chat.captured import plain
+from mystic_collector.tracing.step import context_headers
 
 PATIENCE = 25.0
 """Seconds for one question; clients give a tool up after thirty."""
@@ -87,14 +88,16 @@ class Collector:
         """Return the answer to a DELETE; ``by`` is who asks, for the audit."""
         return await self._ask("DELETE", path, headers=_actor(by))
 
-    async def _ask(self, method: str, path: str, **more: Any) -> Any:
+    async def _ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> Any:
         """Send one request.
 
         Raises:
             Refused: when there is no answer, or it is a refusal.
         """
         try:
-            reply = await self._client.request(method, quote(path, safe="/:"), **more)
+            reply = await self._client.request(
+                method, quote(path, safe="/:"), headers={**context_headers(), **(headers or {})}, **more
+            )
         except httpx.TimeoutException as error:
             text = f"the collector at {self.address} did not answer in {PATIENCE:.0f} s; ask for less, or try again"
             raise Refused(text) from error

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from mystic_collector.server import CollectorServer, start_logging
 
     start_logging(settings.log_level)
-    server = CollectorServer(settings)
+    server = CollectorServer(settings, alone=True)
     if pid:
         threading.Thread(target=_end_with, args=(server, int(pid)), name="mystic-until", daemon=True).start()
     server.run()

@@ -14,6 +14,7 @@ from mystic_collector.servers.errors import EngineUnavailable, UnknownServer
 from mystic_collector.servers.protocol import Channel, Servers
 from mystic_collector.servers.server import Health, LogLine, Server
 from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.tracing.step import step
 
 _log = logging.getLogger("mystic_collector.servers")
 T = TypeVar("T")
@@ -144,15 +145,18 @@ class ChosenServers:
 
     async def start(self, spec: ServerSpec) -> Server:
         """Begin to start a server."""
-        return await self._try(lambda one: one.start(spec))
+        with step("start MCP server", mystic__server=spec.name):
+            return await self._try(lambda one: one.start(spec))
 
     async def stop(self, name: str) -> Server:
         """End a server and take it away."""
-        return await (await self._holder(name)).stop(name)
+        with step("stop MCP server", mystic__server=name):
+            return await (await self._holder(name)).stop(name)
 
     async def restart(self, name: str) -> Server:
         """End a server and begin it anew, where it is."""
-        return await (await self._holder(name)).restart(name)
+        with step("restart MCP server", mystic__server=name):
+            return await (await self._holder(name)).restart(name)
 
     async def status(self, name: str, wait: float = 0.0) -> Server:
         """Return a server as it is."""

@@ -256,6 +256,7 @@ class SpanQuery:
     Attributes:
         function: ``module:qualname`` or a span name, exact.
         min_duration_ns: of a matching span.
+        besides: a service whose spans do not match.
         since_ns, until_ns: when a matching span began, Unix nanoseconds, both included.
         limit: how many traces, newest first.
     """
@@ -267,6 +268,7 @@ class SpanQuery:
     limit: int = 50
     since_ns: int = 0
     until_ns: int = LARGEST
+    besides: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ _AHEAD = 4
 _CANDIDATES = """
 select s.body, s.count from segments s
 where (:service = '' or s.instance in (select id from instances where service = :service))
+  and (:besides = '' or s.instance not in (select id from instances where service = :besides))
   and (not :errors or s.errors > 0) and s.longest >= :shortest
 order by s.id desc"""
 _NAMED = """
@@ -33,11 +34,12 @@ where s.id in (
     select n.segment from segment_names n join span_names p on p.id = n.name
     where p.name in (:function, :dotted, :overflow))
   and (:service = '' or s.instance in (select id from instances where service = :service))
+  and (:besides = '' or s.instance not in (select id from instances where service = :besides))
   and (not :errors or s.errors > 0) and s.longest >= :shortest
 order by s.id desc"""
 _FAILED = """
 select i.service, i.instance, s.body, s.count from segments s join instances i on i.id = s.instance
-where s.errors > 0 and (:service = '' or i.service = :service) order by s.id desc"""
+where s.errors > 0 and (:service = '' or i.service = :service) and i.service <> :besides order by s.id desc"""
 _OF_TRACE = """
 select i.service, i.instance, s.body
 from segment_traces t join segments s on s.id = t.segment join instances i on i.id = s.instance where t.trace_id = ?"""
@@ -65,6 +67,7 @@ def matching_traces(connection: sqlite3.Connection, query: SpanQuery) -> list[by
     """Return ids of the newest traces with a matching span."""
     wanted = {
         "service": query.service,
+        "besides": query.besides,
         "errors": query.errors,
         "shortest": query.min_duration_ns,
         "function": query.function,
@@ -92,7 +95,9 @@ def failures(connection: sqlite3.Connection, query: SpanQuery) -> list[StoredSpa
     found: dict[bytes, StoredSpan] = {}
     examined = 0
     query = replace(query, errors=True)
-    for service, instance, body, count in connection.execute(_FAILED, {"service": query.service}):
+    for service, instance, body, count in connection.execute(
+        _FAILED, {"service": query.service, "besides": query.besides}
+    ):
         for span in spans_in(body):
             if _meets(span, query):
                 found[span.span_id] = StoredSpan(service, instance, row_of(span))

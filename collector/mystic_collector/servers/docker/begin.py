@@ -16,6 +16,7 @@ from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.launch import image_of
 from mystic_collector.servers.server import Server
 from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.tracing.step import step
 
 _EVERY = 0.1
 """Seconds between two looks at a port that is not open yet."""
@@ -50,14 +51,19 @@ class Beginning:
     async def run(self) -> None:
         """Bring it up; ends with :attr:`settled`, whatever happens."""
         try:
-            await self._image()
-            identity = await self._container()
+            with step("docker image", mystic__server=self.spec.name):
+                await self._image()
+            with step("docker create and start container", mystic__server=self.spec.name):
+                identity = await self._container()
             if identity:
-                await self._ready(identity)
+                with step("wait until it listens", mystic__server=self.spec.name):
+                    await self._ready(identity)
         except ServersError as error:
-            self._tell(state="failed", detail=error.what, remedy=error.remedy)
+            cause = "image" if self.server.progress is not None else error.code
+            self._tell(state="failed", detail=error.what, remedy=error.remedy, cause=cause, progress=None)
         except Exception:
-            self._tell(state="failed", detail="the collector failed to start it", remedy="see the collector's log")
+            remedy = "see the collector's log"
+            self._tell(state="failed", detail="the collector failed to start it", remedy=remedy, cause="collector")
             raise
         finally:
             self.settled.set()
@@ -129,7 +135,7 @@ class Beginning:
                 await self._ours.engine.ask(lambda client: client.api.stop(identity, timeout=1))
                 text = f"it did not listen on port {self.spec.port} within {self.spec.timeout:g} s"
                 remedy = "read its logs; check port and transport, let it listen on 0.0.0.0, or raise timeout"
-                self._tell(state="failed", detail=text, remedy=remedy)
+                self._tell(state="failed", detail=text, remedy=remedy, cause="port")
                 return
             await asyncio.sleep(_EVERY)
 
