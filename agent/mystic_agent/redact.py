@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from types import GetSetDescriptorType
 from typing import Any
 
@@ -50,6 +51,9 @@ _ASSIGNMENT = re.compile(
     r"signature|session[_-]?id|csrf|xsrf|card[_-]?number|cvv|cvc|ssn|jwt)"
     rf"[A-Za-z0-9_-]{{0,40}}{_BETWEEN})(?:{_QUOTED}|[^\s&]++)"
 )
+_JOINT = re.compile("[=:%,]")
+_SHORTEST = 12
+"""Characters of the shortest secret, but for one that stands behind its name, which takes a JOINT."""
 _CARD = re.compile(r"(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,18}(?!\d|\.\d)")
 _SQUEEZE = re.compile(r"[^a-z0-9]")
 _SQUEEZED = tuple({_SQUEEZE.sub("", name) for name in NAMES})
@@ -57,12 +61,19 @@ _SQUEEZED = tuple({_SQUEEZE.sub("", name) for name in NAMES})
 
 def secret_name(name: str, further: Iterable[str] = ()) -> bool:
     """True when a value under ``name`` must not be shown."""
-    flat = _SQUEEZE.sub("", name[:200].lower())
-    return any(word in flat for word in _SQUEEZED) or name in further
+    return _secret(name[:200]) or name in further
+
+
+@lru_cache(maxsize=1024)  # names come again and again
+def _secret(name: str) -> bool:
+    flat = _SQUEEZE.sub("", name.lower())
+    return any(word in flat for word in _SQUEEZED)
 
 
 def clean(text: str) -> str:
     """Return ``text`` without anything that looks like a secret; control characters become escapes."""
+    if len(text) < _SHORTEST and text.isprintable() and not _JOINT.search(text):
+        return text
     rest = len(text) - LONGEST_SCANNED
     if rest > 0:
         text = text[:LONGEST_SCANNED]

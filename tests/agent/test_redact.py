@@ -7,8 +7,9 @@ import logging
 import time
 
 import pytest
+from canaries import TEXTS
 from module_under_test import application, hijack
-from mystic_agent.redact import clean, describe, secret_name, show
+from mystic_agent.redact import HIDDEN, clean, describe, secret_name, show
 
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
 CANARIES = {
@@ -65,6 +66,13 @@ def test_a_canary_cut_by_the_scanning_limit_is_not_shown():
 def test_exceptions_are_described_without_their_secrets():
     error = ValueError(f"cannot reach https://bob:{CANARIES['url']}@host", 7)
     assert describe(error) == ("ValueError", "cannot reach https://[redacted]@host, 7")
+
+
+def test_a_short_text_is_judged_as_the_same_text_at_the_end_of_a_long_one():
+    pieces = {text[at : at + length] for text in TEXTS.values() for length in range(1, 14) for at in range(len(text))}
+    assert any(HIDDEN in clean(piece) for piece in pieces if len(piece) < 12)
+    for piece in pieces:
+        assert (HIDDEN in clean(piece)) == (HIDDEN in clean("; " * 10 + piece)), piece
 
 
 def test_ordinary_words_and_numbers_stay_readable():

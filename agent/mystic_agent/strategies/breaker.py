@@ -61,6 +61,9 @@ class Breaker:
     Args:
         limits: see there.
         clock: nanoseconds, monotonic.
+
+    Attributes:
+        closed: what every call is told while it is closed, which needs no lock to be read; None otherwise.
     """
 
     def __init__(self, limits: Limits, clock: Callable[[], int] = monotonic_ns) -> None:
@@ -71,7 +74,7 @@ class Breaker:
         self._slot = max(1, limits.window // SLOTS)
         self._lock = _thread.RLock()
         self._epoch = 0
-        self._closed = Permit(0, CLOSED)
+        self.closed: Permit | None = Permit(0, CLOSED)
         self._until = 0
         self._probing = False
         self._successes = 0
@@ -83,8 +86,8 @@ class Breaker:
     def ask(self) -> Permit:
         """May a call pass now?"""
         with self._lock:
-            if self.state == CLOSED:
-                return self._closed
+            if self.closed is not None:
+                return self.closed
             now = self._clock()
             turned = (self.state == OPEN or self._probing) and now >= self._until
             if turned:
@@ -142,7 +145,7 @@ class Breaker:
     def _turn(self, state: str) -> str:
         self.state = state
         self._epoch += 1
-        self._closed = Permit(self._epoch, CLOSED)
+        self.closed = Permit(self._epoch, CLOSED) if state == CLOSED else None
         self._probing = False
         self._successes = 0
         if state == OPEN:

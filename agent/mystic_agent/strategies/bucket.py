@@ -29,12 +29,12 @@ class Bucket:
         """Take one call; return the nanoseconds to wait for it, or None when that is more than ``longest``."""
         with self._lock:
             now = self._clock()
-            full_at = max(self._full_at, now)
-            wait = max(0, full_at - self._room - now)
-            if wait > longest:
+            full_at = self._full_at if self._full_at > now else now
+            wait = full_at - self._room - now
+            if wait > longest and wait > 0:
                 return None
             self._full_at = full_at + self._each
-            return wait
+            return wait if wait > 0 else 0
 
     def give_back(self) -> None:
         """Return a call that was taken and not made."""

@@ -36,9 +36,21 @@ def make(
         clock: nanoseconds, monotonic.
     """
     fuse, guard = _Fuse(subject, options, clock), subject.guard
+    breaker, closed = fuse.breaker, fuse.asked[CLOSED]
+
+    def ask() -> int | Exception | None:
+        permit = breaker.closed
+        try:
+            if permit is None:
+                return fuse.ask()
+            closed()
+            return permit.epoch
+        except FAULTS as fault:
+            guard.note("circuit_breaker", fault)
+            return None
 
     async def broken_async(*values: Any) -> Any:
-        epoch = guard.run("circuit_breaker", fuse.ask, None)
+        epoch = ask()
         if isinstance(epoch, Exception):
             raise epoch
         try:
@@ -46,11 +58,14 @@ def make(
         except BaseException as error:
             guard.run("circuit_breaker", fuse.failed, None, epoch, error)
             raise
-        guard.run("circuit_breaker", fuse.tell, None, epoch, SUCCEEDED)
+        try:
+            fuse.tell(epoch, SUCCEEDED)
+        except FAULTS as fault:  # not by the guard's run, which would be one call more
+            guard.note("circuit_breaker", fault)
         return result
 
     def broken(*values: Any) -> Any:
-        epoch = guard.run("circuit_breaker", fuse.ask, None)
+        epoch = ask()
         if isinstance(epoch, Exception):
             raise epoch
         try:
@@ -58,7 +73,10 @@ def make(
         except BaseException as error:
             guard.run("circuit_breaker", fuse.failed, None, epoch, error)
             raise
-        guard.run("circuit_breaker", fuse.tell, None, epoch, SUCCEEDED)
+        try:
+            fuse.tell(epoch, SUCCEEDED)
+        except FAULTS as fault:
+            guard.note("circuit_breaker", fault)
         return result
 
     return broken_async if subject.kind == "coroutine" else broken

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic_ns
 from typing import Any
 
+from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.answer import raised
 from mystic_agent.strategies.bucket import Bucket
@@ -49,7 +50,7 @@ def make(
 
     def take() -> float | Exception:
         """Return the seconds to wait, or what the call ends with."""
-        delay = bucket.take(longest if longest and possible() else 0)
+        delay = bucket.take(longest if possible() else 0)
         if delay is None:
             limited()
             return error.make()
@@ -69,8 +70,16 @@ def make(
         return await following(*values)
 
     def paced_at_once(*values: Any) -> Any:
-        turn = guard.run("rate_limit", take, 0.0)
-        return raised(kind, turn) if isinstance(turn, Exception) else following(*values)
+        try:
+            over = None
+            if bucket.take(0) is None:
+                limited()
+                over = error.make()
+            else:
+                allowed()
+        except FAULTS as fault:  # not by the guard's run, which would be one call more
+            guard.note("rate_limit", fault)
+        return following(*values) if over is None else raised(kind, over)
 
     return paced if longest else paced_at_once
 

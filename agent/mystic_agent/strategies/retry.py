@@ -54,28 +54,30 @@ def make(
     policy = _Policy(subject, options, random)
 
     async def retried_async(*values: Any) -> Any:
-        attempts = _Attempts(policy)
+        attempts = None
         while True:
             try:
                 result = await following(*values)
             except FAULTS as error:
+                attempts = attempts or _Attempts(policy)
                 if attempts.over(error):
                     raise
             else:
-                attempts.succeeded()
+                policy.succeeded(attempts is None)
                 return result
             await wait(attempts.pause)  # outside of the handler, so that the next failure does not hang on this one
 
     def retried(*values: Any) -> Any:
-        attempts = _Attempts(policy)
+        attempts = None
         while True:
             try:
                 result = following(*values)
             except FAULTS as error:
+                attempts = attempts or _Attempts(policy)
                 if attempts.over(error):
                     raise
             else:
-                attempts.succeeded()
+                policy.succeeded(attempts is None)
                 return result
             sleep(attempts.pause)
 
@@ -92,7 +94,9 @@ class Budget:
         self._lock = _thread.RLock()
 
     def earn(self) -> None:
-        """Take note of a call."""
+        """Take note of a call; while nothing was spent there is nothing to add, and no lock to take."""
+        if self._left >= self._most:
+            return
         with self._lock:
             self._left = min(self._most, self._left + self._share)
 
@@ -123,13 +127,16 @@ class _Policy:
             subject, "retry", "exhausted", "over_budget", "not_retried"
         )
 
-    def succeeded(self, attempt: int) -> None:
-        """Take note of a call that returned at its ``attempt``-th attempt, counted from 1."""
-        if attempt == 1:
-            self.budget.earn()
-            self.passed()
-        else:
-            self.recovered()
+    def succeeded(self, at_once: bool) -> None:
+        """Take note of a call that returned at its first attempt or a later one."""
+        try:
+            if at_once:
+                self.budget.earn()
+                self.passed()
+            else:
+                self.recovered()
+        except FAULTS as fault:  # not by the guard's run, which would be one call more
+            self.guard.note("retry", fault)
 
     def failed(self, error: Exception, attempt: int) -> float | None:
         """Return the seconds to wait before the next attempt, or None when there is to be none."""
@@ -149,7 +156,7 @@ class _Policy:
 
 
 class _Attempts:
-    """One call and the attempts at it.
+    """One call that has failed, and the attempts at it.
 
     Attributes:
         pause: seconds to wait before the next attempt.
@@ -170,7 +177,3 @@ class _Attempts:
         self._number += 1
         self.pause = seconds
         return False
-
-    def succeeded(self) -> None:
-        """Take the attempt that returned."""
-        self._policy.guard.run("retry", self._policy.succeeded, None, self._number)
