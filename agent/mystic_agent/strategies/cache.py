@@ -13,7 +13,7 @@ kept_out; what a task computed anew for nobody's call, as refreshed or not refre
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mystic_agent.guard import FAULTS
@@ -60,7 +60,7 @@ def _quick(cached: Cached, following: Stage) -> Stage:
 
     def find(values: tuple[Any, ...]) -> tuple[int, Any] | None:
         said = values if every else tuple([values[i] for i in keyed])
-        types: Hashable = type(said[0]) if alone else tuple(map(type, said))
+        types: Any = type(said[0]) if alone else tuple(map(type, said))
         held = kinds.get(types)
         kept = held.get(said[0] if alone else said) if held is not None else None
         if kept is None or kept[0] <= clock():
