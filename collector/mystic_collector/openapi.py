@@ -18,6 +18,7 @@ from mystic_collector.operations.functions import FUNCTIONS
 from mystic_collector.operations.hijacks import HIJACKS
 from mystic_collector.operations.kept import KEPT
 from mystic_collector.operations.operation import TEXT, Operation, fields
+from mystic_collector.operations.page import PAGE
 from mystic_collector.operations.records import RECORDS
 from mystic_collector.operations.servers import SERVERS
 from mystic_collector.operations.telemetry import TELEMETRY
@@ -36,6 +37,7 @@ OPERATIONS = (
     *RECORDS,
     *KEPT,
     *SERVERS,
+    *PAGE,
 )
 _INVALID = fields(error=fields(field=TEXT, value=TEXT, remedy=TEXT))
 _REFUSED = fields(error=fields(message=TEXT, remedy=TEXT))

@@ -26,15 +26,18 @@ from mystic_collector.api import (
     functions,
     hijacks,
     impact,
+    live,
     logs,
     metrics,
     overhead,
     patch,
+    rates,
     recordings,
     servers,
     shared,
     state,
     status,
+    strategies,
     traces,
 )
 from mystic_collector.api.changes import audit, diff, history, off, on, renew, undo
@@ -42,6 +45,7 @@ from mystic_collector.api.stale import listed as stale
 from mystic_collector.ingest.endpoint import Ingest
 from mystic_collector.parts import Parts
 from mystic_collector.security import CHAT_METADATA_PATH, CHAT_PATH
+from mystic_collector.web import page
 
 LOOKING: tuple[Route, ...] = (
     Route(HEALTH_PATH, status.health),
@@ -65,6 +69,8 @@ LOOKING: tuple[Route, ...] = (
     Route("/api/state/timeline", state.timeline),
     Route("/api/traces", traces.traces),
     Route("/api/traces/{id}", traces.one_trace),
+    Route("/api/strategies", strategies.strategies),
+    Route("/api/live", live.live),
 )
 """What people and programs look at."""
 
@@ -100,6 +106,8 @@ ANALYSES: tuple[Route, ...] = (
     Route("/api/analysis/cacheability", cacheability.candidates),
     Route("/api/analysis/cacheability/{function:path}", cacheability.one_candidate),
     Route("/api/analysis/flame", traces.flame_graph),
+    Route("/api/analysis/relations", traces.relations),
+    Route("/api/analysis/rates", rates.rates),
 )
 """What is to be concluded from it."""
 
@@ -126,6 +134,7 @@ def routes(parts: Parts, ingest: Ingest, chat: ASGIApp) -> list[BaseRoute]:
         *CHANGES,
         *ANALYSES,
         *servers.ROUTES,
+        *page.ROUTES,
         Route("/openapi.json", openapi.endpoint),
         Route(CHAT_PATH, chat),
         Route(CHAT_METADATA_PATH, chat),

@@ -22,6 +22,7 @@ _FIGURES = fields(
     processes=WHOLE,
     decisions=list_of(fields(strategy=TEXT, decision=TEXT, reason=TEXT, count=WHOLE)),
 )
+_PERIOD = {name: {"type": "number", "description": "when a span began: Unix seconds"} for name in ("since", "until")}
 _SPAN_SUMMARY = {
     "trace_id": TEXT, "name": TEXT, "function": TEXT, "service": TEXT, "start": NUMBER, "duration": NUMBER,
     "span_count": WHOLE, "errors": WHOLE,
@@ -58,7 +59,7 @@ TELEMETRY = (
         "/api/traces",
         "Newest traces with a matching span; min_duration in seconds",
         fields(traces=list_of(fields(**_SPAN_SUMMARY)), count=WHOLE),
-        {"function": TEXT, "service": TEXT, "errors": TRUTH, "min_duration": NUMBER, "limit": WHOLE},
+        {"function": TEXT, "service": TEXT, "errors": TRUTH, "min_duration": NUMBER, "limit": WHOLE, **_PERIOD},
     ),
     Operation("get", "/api/traces/{id}", "One trace", fields(**_SPAN_SUMMARY, spans=list_of(OBJECT))),
     Operation(
@@ -66,6 +67,6 @@ TELEMETRY = (
         "/api/analysis/flame",
         "Where the time of the newest sampled traces goes: one tree of callers, seconds as the mean of a trace",
         fields(name=TEXT, total=NUMBER, self=NUMBER, count=WHOLE, children=list_of(OBJECT), traces=WHOLE),
-        {"function": TEXT, "service": TEXT, "limit": WHOLE},
+        {"function": TEXT, "service": TEXT, "limit": WHOLE, **_PERIOD},
     ),
 )
