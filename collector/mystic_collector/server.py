@@ -134,4 +134,5 @@ def start_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
+    for chatty in ("uvicorn", "httpx"):  # the latter has a line for every request that is sent on
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

@@ -199,3 +199,24 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
     assert ask("stop", "lost")[0] == 0
     assert ask("stop", "lost")[0] == 1
     assert "everything" in ask("templates")[1]
+
+
+def test_what_starting_a_server_takes_is_traced_into_the_trace_of_whoever_asked(collector: Running) -> None:
+    trace, parent = "5a" * 16, "6b" * 8
+    body = {**PROBE, "name": "traced", "image": image()}
+    headers = {"traceparent": f"00-{trace}-{parent}-01"}
+    assert collector.client.post("/api/mcp/servers", json=body, headers=headers).status_code == 202
+    assert collector.get("/api/mcp/servers/traced", wait=20)["state"] == "running"
+    assert collector.client.delete("/api/mcp/servers/traced", headers=headers).status_code == 200
+
+    def found() -> dict[str, Any]:
+        answer = collector.client.get(f"/api/traces/{trace}")
+        return {one["name"]: one for one in answer.json()["spans"]} if answer.is_success else {}
+
+    chain = ("POST /api/mcp/servers", "start MCP server", "docker create and start container")
+    until(lambda: {*chain, "stop MCP server"} <= found().keys(), "all spans")
+    spans = found()
+    assert spans[chain[0]]["parent_id"] == parent
+    for above, below in zip(chain, chain[1:], strict=False):
+        assert spans[below]["parent_id"] == spans[above]["span_id"]
+    assert spans["start MCP server"]["attributes"] == {"mystic.server": "traced"}
