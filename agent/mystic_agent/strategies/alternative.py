@@ -113,7 +113,11 @@ def route(subject: Subject, strategy: str, name: str, choose: Choice, following:
         return function, args, kwargs
 
     async def routed_async(*values: Any) -> Any:
-        call = guard.run(strategy, enter, None, values)
+        try:
+            call = enter(values)
+        except FAULTS as fault:  # not by the guard's run, which would be one call more
+            guard.note(strategy, fault)
+            call = None
         if call is None:
             return await following(*values)
         crossing = Crossing(subject)
@@ -123,7 +127,11 @@ def route(subject: Subject, strategy: str, name: str, choose: Choice, following:
             crossing.end()
 
     def routed(*values: Any) -> Any:
-        call = guard.run(strategy, enter, None, values)
+        try:
+            call = enter(values)
+        except FAULTS as fault:
+            guard.note(strategy, fault)
+            call = None
         if call is None:
             return following(*values)
         crossing = Crossing(subject)

@@ -55,17 +55,22 @@ class _Line:
         self.subject = subject
         self.options = options
         self.chance = chance
+        self.sample: float = options["sample"]
         self.level, self.severity = _LEVELS[options["level"]]
         self.logger = logging.getLogger("mystic.calls." + subject.name.partition(":")[0])
         self.logged = Decision(subject, "log", "logged")
         self.skipped = Decision(subject, "log", "skipped", "not in the sample")
 
-    def begin(self, values: tuple[Any, ...]) -> tuple[Picture, str] | None:
+    def skips(self, values: tuple[Any, ...]) -> bool:
+        """Leave out what is not in the sample."""
+        if self.sample >= 1 or self.chance() < self.sample:
+            return False
+        self.skipped()
+        return True
+
+    def begin(self, values: tuple[Any, ...]) -> tuple[Picture, str]:
         """Show the arguments as they are before the call, which may change them."""
         options = self.options
-        if options["sample"] < 1 and self.chance() >= options["sample"]:
-            self.skipped()
-            return None
         picture = Picture(
             depth=options["depth"], length=options["length"], items=options["fields"], names=options["redact"]
         )

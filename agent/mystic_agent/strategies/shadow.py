@@ -64,7 +64,11 @@ def make(
     guard = subject.guard
 
     async def shadowed_async(*values: Any) -> Any:
-        call = guard.run("shadow", one.enter, None, values)
+        try:
+            call = one.enter(values)
+        except FAULTS as fault:  # not by the guard's run, which would be one call more
+            guard.note("shadow", fault)
+            call = None
         if call is None:
             return await following(*values)
         crossing = Crossing(subject) if call.function is not None else None
@@ -81,7 +85,11 @@ def make(
         return result
 
     def shadowed(*values: Any) -> Any:
-        call = guard.run("shadow", one.enter, None, values)
+        try:
+            call = one.enter(values)
+        except FAULTS as fault:  # not by the guard's run, which would be one call more
+            guard.note("shadow", fault)
+            call = None
         if call is None:
             return following(*values)
         crossing = Crossing(subject) if call.function is not None else None

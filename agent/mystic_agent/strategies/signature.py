@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import CodeType, FunctionType
 from typing import Any
 
-from mystic_agent.trampoline import VARARGS, VARKEYWORDS, kind_of
+from mystic_agent.trampoline import VARARGS, VARKEYWORDS, count_parameters, kind_of
 
 
 def difference(mine: CodeType, function: FunctionType) -> str:
@@ -28,6 +28,9 @@ def arrangement(mine: CodeType) -> Any:
     star = after if mine.co_flags & VARARGS else -1
     stars = after + (star >= 0) if mine.co_flags & VARKEYWORDS else -1
 
+    def as_they_are(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return values, {}
+
     def arrange(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args = values[:count] if star < 0 else values[:count] + values[star]
         kwargs = dict(zip(keywords, values[count:after], strict=True))
@@ -35,7 +38,7 @@ def arrangement(mine: CodeType) -> Any:
             kwargs.update(values[stars])
         return args, kwargs
 
-    return arrange
+    return as_they_are if count == count_parameters(mine) else arrange
 
 
 def _kind(code: CodeType) -> str:

@@ -89,6 +89,7 @@ class _Camera:
         self.subject = subject
         self.options = options
         self.condition = Condition(options["when"], subject.parameters)
+        self.early = self.condition.early
         self.film = kept(subject, "snapshot", options, lambda: Film(options["count"], options["rate"], clock))
         self.frames = Frames(subject, options["frames"])
         self.encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -96,15 +97,23 @@ class _Camera:
         self.limited = Decision(subject, "snapshot", "limited", "more than the rate allows")
         self.spent = Decision(subject, "snapshot", "spent", "all snapshots are taken")
 
-    def begin(self, values: tuple[Any, ...]) -> _Begun | None:
-        """Decide now when arguments are all that the condition asks for."""
-        if self.film.spent:
+    def skips(self, values: tuple[Any, ...]) -> bool:
+        """Leave out what the arguments alone decide against."""
+        film = self.film
+        if film.taken >= film.count:
             self.spent()
-            return None
+            return True
+        if not self.early or self.condition.met(values):
+            return False
+        self.passed()
+        return True
+
+    def begin(self, values: tuple[Any, ...]) -> _Begun | None:
+        """Decide now when arguments are all that the condition asks for; they meet it."""
         at = time_ns()
-        if not self.condition.early:
+        if not self.early:
             return _Begun(at)
-        number = self._wanted(self.condition.met(values))
+        number = self._wanted(True)
         if not number:
             return None
         picture = self._picture()

@@ -33,7 +33,8 @@ class Sticky:
         self._reading = Reading(subject, parse_path(path, "key"), path)
         self.problem = f"key {self._reading.problem}" if self._reading.problem else ""
         self._path = path
-        self._salt = (salt or subject.name).encode("utf-8", "surrogatepass")
+        salted = (salt or subject.name).encode("utf-8", "surrogatepass")
+        self._before = len(salted).to_bytes(4, "big") + salted
         self._covered = round(share * _LINE)
 
     def covers(self, values: tuple[Any, ...]) -> bool:
@@ -43,7 +44,7 @@ class Sticky:
             Unreadable: when the arguments hold no key.
         """
         key = _text(self._reading.read(values), self._path).encode("utf-8", "surrogatepass")
-        digest = blake2b(len(self._salt).to_bytes(4, "big") + self._salt + key, digest_size=8).digest()
+        digest = blake2b(self._before + key, digest_size=8).digest()
         return int.from_bytes(digest, "big") < self._covered
 
 

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any, Protocol, TypeVar
 
+from mystic_agent.guard import FAULTS
 from mystic_agent.redact import Picture
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.condition import ABSENT, Ended
@@ -17,6 +18,9 @@ _R = TypeVar("_R")
 
 class Watcher(Protocol):
     """What looks at the calls of one function; its failures end in the guard."""
+
+    def skips(self, values: tuple[Any, ...]) -> bool:
+        """True, counted, when this call is left out; calls nothing that could be looked at itself."""
 
     def begin(self, values: tuple[Any, ...]) -> object | None:
         """Return what ``end`` is to be given, or None when this call is not looked at."""
@@ -43,8 +47,17 @@ def watched(subject: Subject, strategy: str, watcher: Watcher, following: Stage)
         ended = Ended(result, error, (perf_counter_ns() - started) / 1e9)
         guard.run(strategy, _apart, None, watcher.end, begun, values, ended)
 
+    def begin(values: tuple[Any, ...]) -> object | None:
+        try:
+            if _inside.get() or watcher.skips(values):
+                return None
+        except FAULTS as fault:
+            guard.note(strategy, fault)
+            return None
+        return guard.run(strategy, _apart, None, watcher.begin, values)
+
     async def watched_async(*values: Any) -> Any:
-        begun = guard.run(strategy, _apart, None, watcher.begin, values)
+        begun = begin(values)
         if begun is None:
             return await following(*values)
         started = perf_counter_ns()
@@ -57,7 +70,7 @@ def watched(subject: Subject, strategy: str, watcher: Watcher, following: Stage)
         return result
 
     def watched_call(*values: Any) -> Any:
-        begun = guard.run(strategy, _apart, None, watcher.begin, values)
+        begun = begin(values)
         if begun is None:
             return following(*values)
         started = perf_counter_ns()
