@@ -55,12 +55,16 @@ def status(collector: Running, method: str, path: str, *headers: str) -> int:
     return int(raw(collector.url, head.encode("latin-1")).split(b" ", 2)[1])
 
 
-def test_every_route_asks_for_the_key_but_health(keyed: Running) -> None:
+OPEN = {"/health": 200, "/": 200, "/web/x": 404, "/login": 422, "/logout": 200}
+"""What anybody may ask for, and what is answered when nothing is sent."""
+
+
+def test_every_route_asks_for_the_key_but_health_and_what_the_page_is_made_of(keyed: Running) -> None:
     asked = operations(keyed)
     assert ("POST", "/v1/traces") in asked
     assert ("GET", "/api/traces/x") in asked
     for method, path in asked:
-        expected = 200 if path == "/health" else 401
+        expected = OPEN.get(path, 401)
         for shown in ((), ("X-Mystic-Key: wrong",), ("Authorization: Bearer wrong",), (f"Cookie: key={KEY}",)):
             assert status(keyed, method, path, "Host: localhost", *shown) == expected, (method, path, shown)
         assert status(keyed, method, f"{path}?key={KEY}", "Host: localhost") == expected, (method, path)

@@ -11,6 +11,9 @@ _OPTION = fields(option=TEXT, default={}, help=TEXT)
 PAGE = (
     Operation("get", "/", "The page", TEXT, keyed=False, result_media="text/html"),
     Operation(
+        "get", "/web/{path}", "A file of the page", TEXT, keyed=False, result_media="application/octet-stream"
+    ),
+    Operation(
         "post",
         "/login",
         "Give a browser a cookie for the key",

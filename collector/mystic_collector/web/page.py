@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hmac
+import posixpath
 from pathlib import Path
 
 from mystic_agent.contract.errors import Invalid
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mystic_collector.parts import parts_of
 from mystic_collector.reply import read_object, refusal, reply
 from mystic_collector.web.session import LASTS, PAGE_HEADER, cookie_name, issue
 
 STATIC = Path(__file__).parent / "static"
+_FILES = StaticFiles(directory=STATIC)
 
 POLICY = "; ".join(
     (
@@ -44,26 +44,16 @@ _HEADERS = {
 }
 
 
-class Guarded:
-    """ASGI: the same answers, with headers that bind the browser."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, sending)
-
-
 async def index(request: Request) -> Response:
     """The page."""
     return FileResponse(STATIC / "index.html", headers=_HEADERS)
+
+
+async def asset(request: Request) -> Response:
+    """A file of the page."""
+    answer = await _FILES.get_response(posixpath.normpath(request.path_params["path"]), request.scope)
+    answer.headers.update(_HEADERS)
+    return answer
 
 
 async def login(request: Request) -> Response:
@@ -83,6 +73,7 @@ async def login(request: Request) -> Response:
 
 async def logout(request: Request) -> Response:
     """Take the cookie back."""
+    await read_object(request)  # nothing in it is needed: a body is bounded wherever it is sent
     key = parts_of(request).settings.api_key
     answer = reply({"key": bool(key)})
     if key and PAGE_HEADER in request.headers:
@@ -100,5 +91,5 @@ ROUTES = (
     Route("/", index),
     Route("/login", login, methods=["POST"]),
     Route("/logout", logout, methods=["POST"]),
-    Mount("/web", Guarded(StaticFiles(directory=STATIC)), name="web"),
+    Route("/web/{path:path}", asset),
 )

@@ -44,8 +44,8 @@ export function overview(main, { signal, again }) {
   const slowPart = section("Slowest functions", "", sort, slowest.node);
   const processPart = section("Processes", "", processes.node, warnings);
   const hint = el("div");
-  main.append(el("h1", { class: "unseen" }, "Overview"), el("dl", { class: "figures" }, ...Object.values(figures)), hint, chartPart,
-    el("div", { class: "columns" }, slowPart, el("div", {}, processPart, section("What did not arrive", "", drops))));
+  main.append(el("h1", { class: "unseen" }, "Overview"), el("dl", { class: "figures" }, ...Object.values(figures)), hint, chartPart, slowPart,
+    el("div", { class: "columns" }, processPart, section("What did not arrive", "", drops)));
 
   async function refresh() {
     const [status, metrics, rates] = await Promise.all([
@@ -72,7 +72,7 @@ export function overview(main, { signal, again }) {
     figures.Functions.show(count(metrics.summary.total_functions), `${count(metrics.summary.called_functions)} called`);
     figures.Processes.show(String(status.processes.filter((one) => one.connected).length), `${status.services.length} service${status.services.length === 1 ? "" : "s"}`);
     figures.Hijacks.show(String(status.hijacks.count), `version ${status.hijacks.version}`);
-    figures.Overhead.show(share(status.overhead.mean_share_of_core), status.overhead.max_share_of_core === null ? "of a core" : `of a core; at most ${share(status.overhead.max_share_of_core)}`);
+    figures.Overhead.show(share(status.overhead.mean_share_of_core), "of a core, the agents'");
     figures.Dropped.show(count(dropped), dropped ? "see below" : "nothing was lost", dropped ? "bad" : "");
   }
 
