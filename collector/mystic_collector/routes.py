@@ -22,6 +22,7 @@ from mystic_collector.api import (
     cache,
     cacheability,
     discovery,
+    doctor,
     external,
     functions,
     hijacks,
@@ -50,6 +51,7 @@ from mystic_collector.web import page
 LOOKING: tuple[Route, ...] = (
     Route(HEALTH_PATH, status.health),
     Route("/api/status", status.status),
+    Route("/api/doctor", doctor.doctor),
     Route("/api/init", status.init, methods=["POST"]),
     Route("/api/functions", functions.functions),
     Route("/api/functions/inspect", functions.inspect_function, methods=["POST"]),

@@ -56,6 +56,15 @@ class Collector(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self):
+        """Speak MCP, as little as a doctor needs."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        result = self.server.chat.get(asked["method"])
+        self.send_response(200 if "id" in asked else 202)
+        self.end_headers()
+        if "id" in asked:
+            self.wfile.write(json.dumps({"jsonrpc": "2.0", "id": asked["id"], **result}).encode())
+
     def log_message(self, *words):
         """Say nothing."""
 
@@ -65,6 +74,10 @@ def collector(monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
     server.daemon_threads = False
     server.replies, server.asked = {wire.HEALTH_PATH: (200, b'{"status": "ok"}')}, []
+    server.chat = {
+        "initialize": {"result": {"serverInfo": {"name": "gnosis-mystic", "version": "1"}}},
+        "tools/list": {"result": {"tools": [{"name": "mystic_status"}]}},
+    }
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     monkeypatch.setenv("MYSTIC_PORT", str(server.server_address[1]))
@@ -240,9 +253,14 @@ def examine(capsys, *argv):
 
 def test_the_doctor_finds_everything_well(collector, capsys, monkeypatch):
     collector.replies[wire.STREAM_PATH] = (200, b": hello\n\nevent: hijacks\ndata: {}\n\n")
+    amiss = {"about": "project", "verdict": "warn", "detail": "it holds nothing"}
+    collector.replies["/api/doctor"] = (200, json.dumps({"findings": [amiss, 7, {"verdict": "made up"}]}).encode())
     monkeypatch.setenv("MYSTIC_ENABLED", "true")
     code, data, findings = examine(capsys)
     assert (code, data["ok"]) == (0, True), data
+    assert findings["chat"]["detail"] == "gnosis-mystic 1 answers by MCP with 1 tools"
+    assert findings["collector's project"] == {**amiss, "about": "collector's project"}
+    assert "MYSTIC_ENABLED" in findings["environment"]["detail"]
     assert findings["back from it"]["detail"] == "the stream opens and sends 'hijacks'"
     assert [(one["way"], one["active"]) for one in data["ways"]] == [
         ("PYTHONPATH", True),
@@ -263,6 +281,40 @@ def test_the_doctor_names_a_stream_that_says_nothing(collector, capsys, reply):
     collector.replies[wire.STREAM_PATH] = reply
     code, _, findings = examine(capsys)
     assert (code, findings["back from it"]["verdict"]) == (1, "fail")
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "said"),
+    [
+        ("initialize", {"error": {"code": -32600, "message": "no"}}, "the chat answered 'initialize' with"),
+        ("tools/list", {"id": 99}, "the chat gave no answer to 'tools/list'"),
+        ("tools/list", {"result": {"tools": []}}, "lists no tools"),
+    ],
+)
+def test_the_doctor_names_a_chat_that_does_not_answer_as_it_should(collector, capsys, method, answer, said):
+    collector.replies[wire.STREAM_PATH] = (200, b"event: hijacks\n\n")
+    collector.chat[method] = answer
+    code, _, findings = examine(capsys)
+    assert (code, findings["chat"]["verdict"]) == (1, "fail")
+    assert said in findings["chat"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(421, "MYSTIC_ALLOWED_HOSTS"), (401, "MYSTIC_API_KEY_FILE"), (500, "see its log")]
+)
+def test_the_doctor_has_a_remedy_for_each_refusal(collector, capsys, status, said):
+    collector.replies[wire.HEALTH_PATH] = (status, b"{}")
+    _, _, findings = examine(capsys)
+    assert said in findings["to the collector"]["detail"]
+
+
+def test_the_doctor_tells_a_name_that_nobody_knows_and_another_release(collector, capsys, monkeypatch):
+    collector.replies[wire.HEALTH_PATH] = (200, b'{"version": "0.0.1"}')
+    _, _, findings = examine(capsys)
+    assert "install the same release" in findings["releases"]["detail"]
+    monkeypatch.setenv("MYSTIC_HOST", "mystic.invalid")
+    _, _, findings = examine(capsys)
+    assert "containers need a network that both are in" in findings["to the collector"]["detail"]
 
 
 def test_the_doctor_warns_of_values_it_cannot_use_and_of_a_missing_root(capsys, monkeypatch):

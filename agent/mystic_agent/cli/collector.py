@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from typing import Any
 
 from mystic_agent.cli.failure import Failure
@@ -11,6 +12,7 @@ from mystic_agent.contract import wire
 from mystic_agent.settings import Settings
 
 _MOST_BYTES = 8 << 20
+_KEY = "set MYSTIC_API_KEY or MYSTIC_API_KEY_FILE to its key"
 
 
 def get(settings: Settings, path: str, timeout: float = 3.0) -> Any:
@@ -26,14 +28,15 @@ def get(settings: Settings, path: str, timeout: float = 3.0) -> Any:
         reply = connection.getresponse()
         body = reply.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        raise Failure(
-            f"no collector answers at {where} ({error or type(error).__name__})",
-            "start one with 'mystic serve', or set MYSTIC_HOST and MYSTIC_PORT",
-        ) from None
+        raise Failure(f"no collector answers at {where} ({error or type(error).__name__})", _remedy(error)) from None
     finally:
         connection.close()
+    if reply.status == 421:
+        raise Failure(
+            f"the collector does not go by the name {settings.host!r} (421)", "add it to MYSTIC_ALLOWED_HOSTS there"
+        )
     if reply.status in (401, 403):
-        raise Failure(f"the collector at {where} refused the key ({reply.status})", "set MYSTIC_API_KEY to its key")
+        raise Failure(f"the collector at {where} refused the key ({reply.status})", _KEY)
     if reply.status != 200:
         raise Failure(f"the collector at {where} answered {reply.status} to {path!r}", "see its log")
     try:
@@ -42,6 +45,15 @@ def get(settings: Settings, path: str, timeout: float = 3.0) -> Any:
         raise Failure(
             f"what listens at {where} is no collector", "set MYSTIC_PORT, or stop what uses the port"
         ) from None
+
+
+def _remedy(error: Exception) -> str:
+    """Return what to do about a collector that cannot be reached, by how far the attempt came."""
+    if isinstance(error, socket.gaierror):
+        return "set MYSTIC_HOST to a name that is known here; containers need a network that both are in"
+    if isinstance(error, TimeoutError):
+        return "look for a firewall or a network policy between here and there, and at MYSTIC_HOST"
+    return "start one with 'mystic serve', or set MYSTIC_HOST and MYSTIC_PORT"
 
 
 def healthy(settings: Settings, timeout: float = 1.0) -> bool:
@@ -66,6 +78,8 @@ def first_event(settings: Settings, timeout: float = 3.0) -> str:
     try:
         connection.request("GET", f"{wire.STREAM_PATH}?{query}", headers=headers(settings))
         reply = connection.getresponse()
+        if reply.status in (401, 403):
+            raise Failure(f"the stream of hijacks refused the key ({reply.status})", _KEY)
         if reply.status != 200:
             raise Failure(f"the stream of hijacks answered {reply.status}", "see the collector's log")
         for _ in range(50):

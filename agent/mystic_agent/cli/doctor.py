@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import mystic_bootstrap
 
@@ -19,8 +20,11 @@ from mystic_agent.cli.command import Command
 from mystic_agent.cli.config import shown
 from mystic_agent.cli.failure import Failure
 from mystic_agent.cli.output import coloured, plain, show
+from mystic_agent.cli.smoke import Smoke
 from mystic_agent.contract import wire
 from mystic_agent.settings import Settings, load
+
+_VERDICTS = ("ok", "note", "warn", "fail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     findings = [
         *_versions(),
         *(Finding("settings", "warn", warning) for warning in settings.warnings),
+        _environment(),
         *_project(settings),
         *_ways(reached),
         *_path(reached),
@@ -77,6 +82,13 @@ def _versions() -> Iterator[Finding]:
         yield Finding("wrapt", "ok", importlib.metadata.version("wrapt"))
     except importlib.metadata.PackageNotFoundError:
         yield Finding("wrapt", "ok", "a copy without metadata")
+
+
+def _environment() -> Finding:
+    """Name what is set; values are in the settings, and some are secret."""
+    ours = ("PROJECT_ROOT", "PYTHONPATH", "LOG_LEVEL")
+    named = sorted(name for name, value in os.environ.items() if value and (name.startswith("MYSTIC_") or name in ours))
+    return Finding("environment", "ok", f"it has {', '.join(named)}" if named else "nothing of ours is set in it")
 
 
 def _project(settings: Settings) -> Iterator[Finding]:
@@ -121,17 +133,55 @@ def _connection(settings: Settings) -> Iterator[Finding]:
     where = f"{settings.host}:{settings.port}"
     begin = time.perf_counter()
     try:
-        collector.get(settings, wire.HEALTH_PATH)
+        health = collector.get(settings, wire.HEALTH_PATH)
     except Failure as failure:
         yield Finding("to the collector", "fail", str(failure))
         return
     yield Finding("to the collector", "ok", f"{where} answers in {(time.perf_counter() - begin) * 1000:.1f} ms")
+    yield from _same_release(health)
     try:
         event = collector.first_event(settings)
     except Failure as failure:
         yield Finding("back from it", "fail", str(failure))
+    else:
+        yield Finding("back from it", "ok", f"the stream opens and sends {event!r}")
+    yield from _chat(settings)
+    yield from _other_side(settings)
+
+
+def _same_release(health: Any) -> Iterator[Finding]:
+    version = health.get("version") if isinstance(health, dict) else None
+    if version and version != __version__:
+        detail = f"this side is {__version__}, the collector {version}: install the same release on both"
+        yield Finding("releases", "warn", detail)
+
+
+def _chat(settings: Settings) -> Iterator[Finding]:
+    """Speak to the chat as a client does."""
+    try:
+        with Smoke(settings) as session:
+            server, tools = session.greet(), session.tools()
+    except Failure as failure:
+        yield Finding("chat", "fail", str(failure))
         return
-    yield Finding("back from it", "ok", f"the stream opens and sends {event!r}")
+    if not tools:
+        yield Finding("chat", "fail", f"{server} lists no tools; see the collector's log")
+        return
+    yield Finding("chat", "ok", f"{server} answers by MCP with {len(tools)} tools")
+
+
+def _other_side(settings: Settings) -> Iterator[Finding]:
+    """Tell what the collector finds amiss with itself."""
+    try:
+        told = collector.get(settings, "/api/doctor", 10.0)
+    except Failure as failure:
+        yield Finding("collector", "warn", str(failure))
+        return
+    listed = told.get("findings", []) if isinstance(told, dict) else []
+    for one in listed if isinstance(listed, list) else []:
+        verdict = one.get("verdict") if isinstance(one, dict) else None
+        if verdict in _VERDICTS:
+            yield Finding(f"collector's {str(one.get('about'))[:40]}", verdict, str(one.get("detail"))[:2000])
 
 
 command = Command(

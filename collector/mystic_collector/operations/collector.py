@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from mystic_collector.operations.operation import OBJECT, TEXT, TRUTH, Operation, fields
+from mystic_collector.operations.operation import OBJECT, TEXT, TRUTH, Operation, fields, list_of
 
 COLLECTOR = (
     Operation("get", "/health", "Is it there; asks for no key", fields(status=TEXT, version=TEXT), keyed=False),
     Operation("get", "/api/status", "Processes, drops, overhead, sizes", OBJECT),
+    Operation(
+        "get",
+        "/api/doctor",
+        "What the collector finds amiss with itself, with remedies",
+        fields(ok=TRUTH, findings=list_of(fields(about=TEXT, verdict=TEXT, detail=TEXT))),
+    ),
     Operation(
         "post",
         "/api/init",
