@@ -94,10 +94,11 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     forward = Forward(settings.data_dir / "forward", settings.forward, settings.forward_bytes)
     recorded = Recordings(settings.data_dir / "recordings.db", settings.recordings_bytes)
     fleet = Fleet()
+    writer = Writer(store, settings.max_queue_bytes)
     parts = Parts(
         settings=settings,
         store=store,
-        writer=Writer(store, settings.max_queue_bytes),
+        writer=writer,
         forward=forward,
         registry=registry,
         fleet=fleet,
@@ -105,7 +106,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         catalog=Catalog(settings.project_root),
         cache=entries,
         recordings=recorded,
-        managed=Managed(settings),
+        managed=Managed(settings, keep=writer.offer),
     )
 
     def release() -> None:

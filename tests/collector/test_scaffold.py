@@ -87,7 +87,10 @@ def test_the_application_keeps_all_of_its_own_and_gains_a_variable_a_volume_and_
     assert "image" not in web
     assert value["services"]["db"] == {"extends": {"file": "docker-compose.yml", "service": "db"}}
     assert set(value["volumes"]) == {"rows", "mystic-agent", "mystic-data"}
-    assert set(value["networks"]) == {"inner", "mystic"}
+    assert set(value["networks"]) == {"inner", "mystic", "mystic-engine"}
+    assert value["services"]["mystic-docker"]["networks"] == ["mystic-engine"], (
+        "an application never reaches the engine"
+    )
 
 
 def test_the_sidecar_is_bounded_confined_and_published_on_loopback_only(tmp_path: Path) -> None:

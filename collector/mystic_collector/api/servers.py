@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -54,7 +55,10 @@ async def managed(request: Request) -> Managed:
 
 async def listed(request: Request) -> Response:
     """All servers."""
-    rows = [shown(parts_of(request), one) for one in await (await managed(request)).servers.listed()]
+    servers = await managed(request)
+    found = await servers.servers.listed()
+    figures = servers.figures.rows()
+    rows = [{**shown(parts_of(request), one), "figures": servers.figures.of_server(figures, one.name)} for one in found]
     return reply({"servers": rows, "count": len(rows)})
 
 
@@ -191,6 +195,15 @@ async def config(request: Request) -> Response:
     )
 
 
+async def metrics(request: Request) -> Response:
+    """What was counted since the collector's start; the store has its past, under ``/api/points``."""
+    servers = await managed(request)
+    with contextlib.suppress(ServersError):  # what was counted is told also where nothing runs them now
+        await servers.servers.listed()
+    rows = servers.figures.rows()
+    return reply({"metrics": rows, "count": len(rows)})
+
+
 async def templates(request: Request) -> Response:
     """The registry: servers ready to be started by name; ``q`` searches."""
     rows = [one.to_json() for one in search(request.query_params.get("q", "")[:200])]
@@ -279,6 +292,7 @@ ROUTES = (
     Route("/api/mcp/config", config),
     Route("/api/mcp/health", health),
     Route("/api/mcp/registry", templates),
+    Route("/api/mcp/metrics", metrics),
     Route("/api/mcp/servers", listed),
     Route("/api/mcp/servers", start, methods=["POST"]),
     Route("/api/mcp/servers/{name}", one),

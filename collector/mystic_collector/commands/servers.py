@@ -64,14 +64,13 @@ def _stop(args: argparse.Namespace, collector: Connection) -> int:
 
 def _list(args: argparse.Namespace, collector: Connection) -> int:
     found = collector.get("/api/mcp/servers")
-    rows = [["SERVER", "STATE", "TYPE", "RUNS", "TRANSPORT", "UPTIME", "IN", "DETAIL"]]
+    rows = [["SERVER", "STATE", "TYPE", "RUNS", "TRANSPORT", "UPTIME", "SESSIONS", "CALLS", "AVG", "IN", "DETAIL"]]
     for one in found["servers"]:
-        spec = one["spec"]
-        runs, up = spec["package"] or spec["image"], one["uptime"]
-        age = duration(up) if up is not None else ""
-        rows.append(
-            [one["name"], one["state"], spec["server_type"], runs, spec["transport"], age, one["mode"], one["detail"]]
-        )
+        spec, figures = one["spec"], one["figures"]
+        kind = [spec["server_type"], spec["package"] or spec["image"], spec["transport"]]
+        times = [duration(found) if found is not None else "" for found in (one["uptime"], figures["average"])]
+        counts = [str(figures["sessions"]), str(figures["calls"])]
+        rows.append([one["name"], one["state"], *kind, times[0], *counts, times[1], one["mode"], one["detail"]])
     show(
         args,
         found,

@@ -38,11 +38,17 @@ _SERVER = fields(
     started_at=NUMBER,
     uptime={"type": ["number", "null"], "description": "seconds"},
     restarts=WHOLE,
+    cause={"type": "string", "description": "of a failure, in one word"},
     progress={"type": ["number", "null"], "description": "0 to 1 while an image is pulled"},
     path={"type": "string", "description": "where MCP clients find it"},
     facts=OBJECT,
     spec=_SPEC,
 )
+_LISTED = fields(
+    **_SERVER["properties"],
+    figures=fields(sessions=WHOLE, calls=WHOLE, errors=WHOLE, average={"type": ["number", "null"]}),
+)
+_METRIC = fields(metric=TEXT, unit=TEXT, attributes=OBJECT, value=NUMBER, count=WHOLE)
 _STATUS = fields(**_SERVER["properties"], status=TEXT, container_status=TEXT, deployment_mode=TEXT, logs=list_of(TEXT))
 _LINE = fields(time=NUMBER, stream={"enum": ["stdout", "stderr"]}, text=TEXT)
 _LOGS = fields(name=TEXT, logs=list_of(_LINE), count=WHOLE)
@@ -83,7 +89,13 @@ SERVERS = (
         fields(templates=list_of(OBJECT), count=WHOLE),
         {"q": TEXT},
     ),
-    Operation("get", "/api/mcp/servers", "All managed servers", fields(servers=list_of(_SERVER), count=WHOLE)),
+    Operation(
+        "get",
+        "/api/mcp/metrics",
+        "What was counted about servers since the collector's start",
+        fields(metrics=list_of(_METRIC), count=WHOLE),
+    ),
+    Operation("get", "/api/mcp/servers", "All managed servers", fields(servers=list_of(_LISTED), count=WHOLE)),
     Operation("post", "/api/mcp/servers", "Start a server; it goes on behind", _SERVER, body=_START, status=202),
     Operation("get", _ONE, "One server; wait is seconds until it no longer starts", _SERVER, {"wait": WHOLE}),
     Operation("delete", _ONE, "Stop a server and take it away", _SERVER),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mystic_collector.servers.choice import ChosenServers
 from mystic_collector.servers.errors import ServersError
@@ -17,12 +18,19 @@ from mystic_collector.servers.protocol import Servers
 from mystic_collector.servers.secrets import from_folder
 from mystic_collector.servers.server import LogLine
 from mystic_collector.settings import Settings
+from mystic_collector.store.records import Incoming
 
 if TYPE_CHECKING:
+    from mystic_collector.servers.figures import Figures
     from mystic_collector.servers.gateway.calls import Calls
     from mystic_collector.servers.gateway.gateway import Gateway
 
 _log = logging.getLogger("mystic_collector.servers")
+FIGURES_EVERY = 10.0
+"""Seconds between two times that changed figures go to the store."""
+
+_PATIENCE = 5.0
+"""Seconds that the end waits for an engine that is being asked."""
 
 
 class Managed:
@@ -34,14 +42,22 @@ class Managed:
         settings: of the collector.
         servers: what runs them; from the settings when None.
         clock: Unix seconds.
+        keep: takes figures to the store; None for nowhere.
     """
 
     def __init__(
-        self, settings: Settings, servers: Servers | None = None, clock: Callable[[], float] = time.time
+        self,
+        settings: Settings,
+        servers: Servers | None = None,
+        clock: Callable[[], float] = time.time,
+        keep: Callable[[Sequence[Incoming]], object] | None = None,
     ) -> None:
         self.settings = settings
         self._given = servers
         self._clock = clock
+        self._keep = keep
+        self._keeping: asyncio.Task[None] | None = None
+        self._told: list[dict[str, Any]] = []
         self._cleared: dict[str, float] = {}
         self._waking: asyncio.Task[None] | None = None
         self._warming = asyncio.Lock()
@@ -52,13 +68,24 @@ class Managed:
         async with self._warming:
             if "gateway" not in self.__dict__:
                 await asyncio.to_thread(lambda: (self.servers, self.gateway, self.calls))
+                self._keeping = asyncio.create_task(self._keep_counting(), name="figures of servers")
         return self
 
     @cached_property
     def servers(self) -> Servers:
         """What runs them."""
-        if self._given is not None:
-            return self._given
+        from mystic_collector.servers.counted import CountedServers
+
+        return CountedServers(self._given or self._chosen(), self.figures)
+
+    @cached_property
+    def figures(self) -> Figures:
+        """What is counted about them."""
+        from mystic_collector.servers.figures import Figures
+
+        return Figures()
+
+    def _chosen(self) -> Servers:
         wanted = self.settings.servers
         sidecar = self._sidecar() if wanted in ("auto", "sidecar") else None
         return ChosenServers(sidecar, self._docker() if wanted in ("auto", "docker") else None)
@@ -68,14 +95,14 @@ class Managed:
         """The way of MCP clients to them."""
         from mystic_collector.servers.gateway.gateway import Gateway
 
-        return Gateway(self.servers, self.calls)
+        return Gateway(self.servers, self.calls, self.figures)
 
     @cached_property
     def calls(self) -> Calls:
         """Their tools, for callers without a session."""
         from mystic_collector.servers.gateway.calls import Calls
 
-        return Calls(self.servers)
+        return Calls(self.servers, self.figures)
 
     def _sidecar(self) -> Servers:
         from mystic_collector.servers.sidecar import SidecarServers, shared
@@ -116,6 +143,22 @@ class Managed:
             _log.warning("the servers of before cannot be found now: %s", error)
         else:
             _log.info("%d MCP servers of before were found", len(found))
+
+    async def _keep_counting(self) -> None:
+        while not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), FIGURES_EVERY)
+            if not self._ending.is_set():
+                with contextlib.suppress(ServersError):
+                    await self.servers.listed()  # what nobody asks for is seen, too: a server that has failed
+            self.keep_figures()
+
+    def keep_figures(self) -> None:
+        """Take figures to the store, unless they are those of the last time."""
+        rows = self.figures.rows()
+        if rows != self._told and self._keep is not None:
+            self._keep(self.figures.read())
+            self._told = rows
 
     def clear_logs(self, name: str) -> float:
         """Forget what a server has written until now; returns that moment."""
@@ -161,5 +204,9 @@ class Managed:
             self._waking.cancel()
             await asyncio.wait([self._waking])
         await self.leave()
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping], timeout=_PATIENCE)
+            self._keeping.cancel()
         if "servers" in self.__dict__:
             await self.servers.close()
+            self.figures.close()

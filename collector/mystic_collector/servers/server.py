@@ -25,6 +25,8 @@ class Server:
         created_at, started_at: Unix seconds; 0 when that has not happened.
         restarts: how often its process was begun again.
         progress: 0 to 1 while an image is pulled, else None.
+        cause: of a failure, in one word that figures are kept by: ``image``, ``program``, ``port``, ``memory``,
+            ``exit``, ``killed``, or the code of the error that refused it; empty where it did not fail.
     """
 
     spec: ServerSpec
@@ -38,6 +40,7 @@ class Server:
     started_at: float = 0.0
     restarts: int = 0
     progress: float | None = None
+    cause: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,6 +62,7 @@ class Server:
             "started_at": self.started_at,
             "restarts": self.restarts,
             "progress": self.progress,
+            "cause": self.cause,
             "facts": dict(self.facts),
             "spec": self.spec.to_json(),
         }

@@ -185,7 +185,9 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
         assert "green" not in out
         assert "echo" in ask("call", "cli")[1]
         assert ask("call", "cli", "echo", "text=hi", "times=2") == (0, "hihi\n", "")
-        assert json.loads(ask("list", "--format", "json")[1])["count"] == 1
+        [listed] = json.loads(ask("list", "--format", "json")[1])["servers"]
+        assert (listed["figures"]["calls"], listed["figures"]["errors"], listed["figures"]["sessions"]) == (2, 0, 0)
+        assert "CALLS" in ask("list")[1]
         assert ask("logs", "cli")[1].endswith("  hello\n")
         assert ask("restart", "cli")[0] == 0
     finally:

@@ -19,6 +19,7 @@ from mystic_collector.servers.docker.pull import Layers, refused
 from mystic_collector.servers.docker.reading import judge, seconds
 from mystic_collector.servers.docker.servers import DockerServers
 from mystic_collector.servers.errors import EngineUnavailable, Forbidden, ServersError, Unreachable
+from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.calls import Calls
 from mystic_collector.servers.validation import read_spec
 
@@ -201,7 +202,7 @@ async def test_a_server_that_needs_too_much_memory_is_said_to(real: DockerLabora
     servers = real.open()
     await servers.start(real.spec("greedy", limits={"memory": "32Mi"}))
     await settled(servers, "greedy")
-    calls = Calls(servers)
+    calls = Calls(servers, Figures())
     with pytest.raises(Unreachable):
         await calls.call("greedy", "fill", {"mib": 64})
     await calls.close()
@@ -284,3 +285,20 @@ async def test_a_process_that_crashed_in_the_middle_leaves_no_orphan(real: Docke
         async with asyncio.timeout(PATIENCE), later.open("stays") as pipe:
             assert await Speech(pipe).call("echo", text="adopted") == "adopted"
         await later.stop("stays")
+
+
+async def test_a_server_whose_session_ended_with_its_collector_runs_again_under_the_next(
+    real: DockerLaboratory,
+) -> None:
+    former = real.open()
+    await former.start(real.spec("orphan"))
+    await settled(former, "orphan")
+    [container] = client().containers.list(filters={"label": f"{OWNER}={real.owner}"})
+    async with former.open("orphan") as pipe:
+        pipe.close()  # all that the engine sees of a process that is killed
+        assert (await asyncio.to_thread(container.wait))["StatusCode"] == 0
+        later = real.open()
+        assert (await later.status("orphan")).state == "running"
+        async with later.open("orphan") as again:
+            assert await Speech(again).call("echo", text="back") == "back"
+    await later.stop("orphan")

@@ -14,6 +14,7 @@ import uvicorn
 from mcp.client.client import Client
 from mcp.shared.exceptions import MCPError
 from mystic_collector.servers.errors import NotRunning, UnknownServer, Unreachable
+from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.calls import Calls
 from mystic_collector.servers.gateway.gateway import Gateway
 from mystic_collector.servers.protocol import Servers
@@ -35,10 +36,13 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 
 
 @asynccontextmanager
-async def served(servers: Servers, **limits: float) -> AsyncIterator[tuple[str, Gateway]]:
+async def served(
+    servers: Servers, figures: Figures | None = None, **limits: float
+) -> AsyncIterator[tuple[str, Gateway]]:
     """Serve a gateway on a port of its own; yields its address."""
-    calls = Calls(servers)
-    gateway = Gateway(servers, calls, **limits)  # type: ignore[arg-type]
+    figures = figures or Figures()
+    calls = Calls(servers, figures)
+    gateway = Gateway(servers, calls, figures, **limits)  # type: ignore[arg-type]
     app = Starlette(routes=[Route("/servers/{name}/mcp", gateway)])
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=2))
@@ -170,7 +174,7 @@ async def test_tools_are_called_without_a_session_over_one_client(laboratory: La
     servers = laboratory.open()
     await servers.start(laboratory.spec("probe"))
     await settled(servers, "probe")
-    calls = Calls(servers)
+    calls = Calls(servers, Figures())
     try:
         assert (await calls.tools("probe"))[0]["name"] == "echo"
         results = await asyncio.gather(*(calls.call("probe", "whoami", {}) for _ in range(5)))

@@ -91,11 +91,13 @@ class Project:
         root: the folder.
         app: published port of the application.
         mystic: published port of the collector.
+        files: Compose files, the later over the earlier.
     """
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
         self.app, self.mystic = free_port(), free_port()
+        self.files = ["docker-compose.mystic.yml"]
         self.environ = {
             **os.environ,
             "APP_PORT": str(self.app),
@@ -113,7 +115,7 @@ class Project:
 
     def compose(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
-            [*self._program, "-f", "docker-compose.mystic.yml", *words],
+            [*self._program, *(word for file in self.files for word in ("-f", file)), *words],
             cwd=self.root,
             env=self.environ,
             capture_output=True,

@@ -116,12 +116,21 @@ def plainly(error: BaseException) -> ServersError:
             "add this user to the group that owns the socket, or set DOCKER_HOST to an engine that lets it in",
         )
     if status == 403:
-        return Forbidden(f"the Docker engine, or the proxy before it, does not allow this: {text}", "ask who runs it")
+        return Forbidden(
+            f"the Docker engine, or the proxy before it, does not allow {_asked(error)}",
+            "let the proxy pass it, or ask who runs the engine",
+        )
     if status == 409 and "name" in text.lower():
         return NameTaken(f"a container of that name is there already: {text}", "remove it, or choose another name")
     if not status:
         return EngineUnavailable(f"no Docker engine answers ({text})", _START)
     return Rejected(f"the Docker engine refused: {text}", _remedy(text))
+
+
+def _asked(error: BaseException) -> str:
+    """Return what was asked for, such as 'POST /v1.41/containers/create'."""
+    request = error.response.request if isinstance(error, APIError) and error.response is not None else None
+    return f"{request.method} {request.path_url.partition('?')[0][:200]}" if request is not None else "this"
 
 
 def explained(error: BaseException) -> str:

@@ -81,7 +81,8 @@ class Ours:
         joined = None
         if spec.network == "outbound":
             async with self._network:
-                joined = await self.engine.ask(lambda client: network.provide(client, self.owner))
+                listens = spec.transport != "stdio"
+                joined = await self.engine.ask(lambda client: network.provide(client, self.owner, listens))
         suffix = "" if role == MAIN else f"-{randomness.token_hex(4)}"
 
         def question(client: DockerClient) -> str:
@@ -119,8 +120,12 @@ class Ours:
             if not gone(error):
                 raise
 
+    async def join(self) -> None:
+        """Be where servers that listen are reached."""
+        await self.engine.ask(lambda client: network.join(client, self.owner))
+
     async def tidy(self, needed: bool) -> None:
-        """Remove the network when no server is left."""
+        """Remove the networks when no server is left."""
         async with self._network:
             if not needed and not await self.containers():
                 await self.engine.ask(lambda client: network.remove(client, self.owner))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from mystic_collector.servers.docker.container import RESTARTS
 from mystic_collector.servers.server import Server, State
@@ -13,6 +13,7 @@ from mystic_collector.servers.spec import ServerSpec
 MODE = "docker"
 _KILLED = 128 + 9
 _ENDED_BY_US = (0, 128 + 15, 128 + 2)
+_PROGRAM = (125, 126, 127)
 _CODES = {
     125: "the engine could not start it",
     126: "its program may not be executed",
@@ -29,13 +30,14 @@ def server_of(spec: ServerSpec, attributes: Mapping[str, Any], last_words: str =
         last_words: the last line it wrote, for the cause of a failure.
     """
     told = attributes.get("State") or {}
-    state, detail, remedy = judge(told, spec, last_words)
+    found = judge(told, spec, last_words)
     return Server(
         spec=spec,
-        state=state,
+        state=found.state,
         mode=MODE,
-        detail=detail,
-        remedy=remedy,
+        detail=found.detail,
+        remedy=found.remedy,
+        cause=found.cause,
         identity=str(attributes.get("Id", ""))[:12],
         engine_state=str(told.get("Status", "")),
         created_at=seconds(attributes.get("Created")),
@@ -45,28 +47,44 @@ def server_of(spec: ServerSpec, attributes: Mapping[str, Any], last_words: str =
     )
 
 
-def judge(told: Mapping[str, Any], spec: ServerSpec, last_words: str = "") -> tuple[State, str, str]:
-    """Return (state, detail, remedy) from a container's ``State``."""
-    status = told.get("Status", "")
-    if status == "running":
-        return "running", "", ""
-    if status in ("created", "restarting"):
-        return "starting", "its container is being started", ""
-    if status == "removing":
-        return "stopped", "it is being taken away", ""
-    if status == "paused":
-        return "stopped", "its container is paused", "'docker unpause' it, or restart the server"
+class Verdict(NamedTuple):
+    """What a container's state means; the fields are those of :class:`Server`."""
+
+    state: State
+    detail: str = ""
+    remedy: str = ""
+    cause: str = ""
+
+
+def judge(told: Mapping[str, Any], spec: ServerSpec, last_words: str = "") -> Verdict:
+    """Return what a container's ``State`` means."""
+    match told.get("Status", ""):
+        case "running":
+            return Verdict("running")
+        case "created" | "restarting":
+            return Verdict("starting", "its container is being started")
+        case "removing":
+            return Verdict("stopped", "it is being taken away")
+        case "paused":
+            return Verdict("stopped", "its container is paused", "'docker unpause' it, or restart the server")
+        case _:
+            return _ended(told, spec, last_words)
+
+
+def _ended(told: Mapping[str, Any], spec: ServerSpec, last_words: str) -> Verdict:
     if told.get("OOMKilled"):
-        size = f"{spec.limits.memory / 2**20:.0f} MiB"
-        return "failed", f"out of memory: it needed more than {size}", "raise limits.memory, or give it less to do"
+        detail = f"out of memory: it needed more than {spec.limits.memory / 2**20:.0f} MiB"
+        return Verdict("failed", detail, "raise limits.memory, or give it less to do", "memory")
+    if error := " ".join(str(told.get("Error") or "").split())[:300]:
+        return Verdict("failed", f"it could not be started: {error}", "choose another image or command", "program")
     code = _whole(told.get("ExitCode"))
-    if error := str(told.get("Error") or ""):
-        return "failed", f"it could not be started: {' '.join(error.split())[:300]}", "choose another image or command"
     if code in _ENDED_BY_US:
-        return "stopped", "it has ended by itself" if code == 0 else "it was asked to end", "restart it"
-    reason = "it was killed from outside" if code == _KILLED else _CODES.get(code, f"it ended with exit code {code}")
+        return Verdict("stopped", "it has ended by itself" if code == 0 else "it was asked to end", "restart it")
     said = f": {last_words}" if last_words else ""
-    return "failed", f"{reason}{said}", "read its logs"
+    if code == _KILLED:
+        return Verdict("failed", f"it was killed from outside{said}", "read its logs", "killed")
+    reason = _CODES.get(code, f"it ended with exit code {code}")
+    return Verdict("failed", f"{reason}{said}", "read its logs", "program" if code in _PROGRAM else "exit")
 
 
 def seconds(text: object) -> float:

@@ -265,13 +265,13 @@ class DockerServers:
     async def _end(self, name: str, pipe: AttachedPipe, identity: str, first: bool) -> None:
         """End a session's process; one of the server itself that has failed stays, for people to see why."""
         found = await self._ours.inspect(identity)
-        state, detail, _ = judge(found["State"], self._spec(found))
-        if state == "failed":
-            _log.warning("server %r failed in a session: %s", name, detail)
+        verdict = judge(found["State"], self._spec(found))
+        if verdict.state == "failed":
+            _log.warning("server %r failed in a session: %s", name, verdict.detail)
         pipe.end_input()
         if not first:
             await self._ours.remove_by_id(identity)
-        elif state != "failed":
+        elif verdict.state != "failed":
             await self._ours.renew(identity, _GOODBYE)
 
     async def close(self) -> None:
@@ -292,6 +292,7 @@ class DockerServers:
         """Take over what a former process with our id has left: servers go on, its sessions have nobody any more."""
         if self._adopted:
             return
+        await self._ours.join()
         await self._ours.remove(await self._ours.containers(role=SESSION))
         for one in await self._ours.containers(role=MAIN):
             spec = spec_of(one)
@@ -301,8 +302,8 @@ class DockerServers:
                 await self._ours.remove([one])
                 self._begin(spec, int(one["Config"]["Labels"].get(RESTARTS, "0")))
             else:
-                if spec.transport == "stdio" and one["State"]["Status"] == "running":
-                    await self._ours.renew(one["Id"], 0)  # a session may have been in the middle of something
+                if spec.transport == "stdio" and _interrupted(one["State"], spec):
+                    await self._ours.renew(one["Id"], 0)
                 self._idle.watch(spec)
         self._adopted = True
 
@@ -347,3 +348,11 @@ class DockerServers:
         """Return what must not be read in a log: the values of its variables and secrets."""
         spec, values = self._spec(attributes), environment(attributes)
         return [values.get(name, "") for name in (*spec.env, *(one.env for one in spec.secrets))]
+
+
+def _interrupted(told: Mapping[str, Any], spec: ServerSpec) -> bool:
+    """True when a stdio process may be in the middle of a session that nobody holds any more, or has ended with it.
+
+    The end of its input is all it sees of a collector that is killed; then it ends in order.
+    """
+    return told["Status"] == "running" or (told["Status"] == "exited" and judge(told, spec).state == "stopped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from mystic_collector.servers.errors import ServersError, Unreachable
+from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.upstream import upstream
 from mystic_collector.servers.protocol import Servers
 from mystic_collector.version import VERSION
@@ -46,12 +48,14 @@ class Calls:
 
     Args:
         servers: opens channels.
+        figures: are told of every answer.
         idle: seconds; see :data:`IDLE`.
         patience: seconds for one answer of a server.
     """
 
-    def __init__(self, servers: Servers, idle: float = IDLE, patience: float = PATIENCE) -> None:
+    def __init__(self, servers: Servers, figures: Figures, idle: float = IDLE, patience: float = PATIENCE) -> None:
         self._servers = servers
+        self._figures = figures
         self._idle = idle
         self._patience = patience
         self._lines: dict[str, _Line] = {}
@@ -74,7 +78,7 @@ class Calls:
                     break
             return found
 
-        found: list[dict[str, Any]] = await self.ask(name, question)
+        found: list[dict[str, Any]] = await self.ask(name, "tools/list", question)
         return found
 
     async def call(self, name: str, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +92,7 @@ class Calls:
             result = await client.call_tool(tool, arguments)
             return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
-        found: dict[str, Any] = await self.ask(name, question)
+        found: dict[str, Any] = await self.ask(name, "tools/call", question)
         return found
 
     async def ping(self, name: str) -> dict[str, Any]:
@@ -105,7 +109,7 @@ class Calls:
                 "server_info": info.model_dump(by_alias=True, mode="json", exclude_none=True) if info else {},
             }
 
-        found: dict[str, Any] = await self.ask(name, question)
+        found: dict[str, Any] = await self.ask(name, "ping", question)
         return found
 
     def forget(self, name: str) -> None:
@@ -113,15 +117,19 @@ class Calls:
         if name in self._lines:
             self._hang_up(name, self._lines[name])
 
-    async def ask(self, name: str, question: Callable[[Client], Awaitable[T]], own_errors: bool = True) -> T:
+    async def ask(
+        self, name: str, method: str, question: Callable[[Client], Awaitable[T]], own_errors: bool = True
+    ) -> T:
         """Return what ``question`` finds out from a server's client.
 
         Args:
+            method: of MCP, that the figures are kept by; empty where nothing is asked of the server.
             own_errors: whether a refusal by the server is an error of ours; else it is passed on as the MCPError it is.
 
         Raises:
             ServersError: when the server cannot be reached.
         """
+        begun, outcome = time.monotonic(), "error"
         line = self._line(name)
         line.users += 1
         if line.timer is not None:
@@ -130,9 +138,12 @@ class Calls:
         try:
             with anyio.fail_after(_HANDSHAKE):
                 client = await asyncio.shield(line.client)
-            return await question(client)
+            found = await question(client)
+            outcome = "ok"
+            return found
         except MCPError as error:
             if error.error.code == mcp_types.CONNECTION_CLOSED:
+                outcome = "lost"
                 self._hang_up(name, line)
                 raise await self._why(name) from error
             if not own_errors:
@@ -147,6 +158,8 @@ class Calls:
             self._hang_up(name, line)
             raise await self._why(name) from error
         finally:
+            if method:
+                self._figures.called(name, method, outcome, time.monotonic() - begun)
             line.users -= 1
             if not line.users and not line.leave.is_set():
                 line.timer = asyncio.get_running_loop().call_later(self._idle, self._hang_up, name, line)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mystic_collector.reply import refusal
 from mystic_collector.servers.errors import ServersError
+from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.calls import Calls
 from mystic_collector.servers.gateway.session import Session
 from mystic_collector.servers.gateway.sessionless import Sessionless
@@ -39,8 +40,16 @@ class Gateway:
         most: sessions in all; a server's own ceiling is its engine's.
     """
 
-    def __init__(self, servers: Servers, calls: Calls, idle: float = IDLE, most: int = MOST_SESSIONS) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        calls: Calls,
+        figures: Figures,
+        idle: float = IDLE,
+        most: int = MOST_SESSIONS,
+    ) -> None:
         self._servers = servers
+        self._figures = figures
         self._sessionless = Sessionless(calls)
         self._bounded = RequestBodyLimitMiddleware(self._answer, MOST_BODY)
         self._idle = idle
@@ -92,8 +101,9 @@ class Gateway:
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             identity = uuid4().hex
-            session = Session(self._servers, name, identity, self._idle, self._forget(identity))
+            session = Session(self._servers, name, identity, self._idle, self._forget(identity), self._figures)
             self._sessions[identity] = session
+            self._figures.opened(name)
             status = 0
 
             async def watched(message: object) -> None:
@@ -112,7 +122,9 @@ class Gateway:
 
     def _forget(self, identity: str) -> Callable[[], None]:
         def forget() -> None:
-            self._sessions.pop(identity, None)
+            session = self._sessions.pop(identity, None)
+            if session is not None:
+                self._figures.closed(session.name)
 
         return forget
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import anyio
 from mcp.server.streamable_http import StreamableHTTPServerTransport
@@ -15,6 +17,7 @@ from mcp_types import INTERNAL_ERROR, ErrorData, JSONRPCError, JSONRPCNotificati
 from starlette.types import Receive, Scope, Send
 
 from mystic_collector.servers.errors import ServersError, Unreachable
+from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.upstream import upstream
 from mystic_collector.servers.protocol import Servers
 
@@ -26,23 +29,35 @@ _Requests = ReadStream[SessionMessage | Exception]
 _Replies = WriteStream[SessionMessage]
 
 
+class _Asked(NamedTuple):
+    """A request that waits for its answer, since ``at`` (monotonic seconds)."""
+
+    method: str
+    token: Any
+    at: float
+
+
 class Session:
     """Passes messages between a client's streamable HTTP and an upstream of its own.
 
     Args:
         identity: of the session, as the client sends it.
         idle: seconds without a request or an open stream after which it ends.
-        over: called once, when nothing more can be asked of it.
+        over: called when nothing more can be asked of it.
+        figures: are told of every answer.
     """
 
-    def __init__(self, servers: Servers, name: str, identity: str, idle: float, over: Callable[[], None]) -> None:
+    def __init__(
+        self, servers: Servers, name: str, identity: str, idle: float, over: Callable[[], None], figures: Figures
+    ) -> None:
         self.name = name
+        self._figures = figures
         self._transport = StreamableHTTPServerTransport(mcp_session_id=identity, idle_timeout=idle)
         self._servers = servers
         self._over = over
         self._ready = asyncio.Event()
         self._up: asyncio.Future[_Replies] = asyncio.get_running_loop().create_future()
-        self._asked: dict[Any, Any] = {}
+        self._asked: dict[Any, _Asked] = {}
         self._posts = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -88,7 +103,7 @@ class Session:
 
     async def _serve(self, requests: _Requests, replies: _Replies) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._pass_up, requests, replies)
+            tasks.start_soon(self._listen, requests, replies)
             cause = await self._connect(replies)
             if self._up.done():  # what comes from now on has no upstream
                 self._up = asyncio.get_running_loop().create_future()
@@ -128,6 +143,10 @@ class Session:
             return Unreachable(f"the server {self.name!r} has ended: {found.detail}", found.remedy)
         return Unreachable(f"the server {self.name!r} has ended this session", "open a new one, and read its logs")
 
+    async def _listen(self, requests: _Requests, replies: _Replies) -> None:
+        with suppress(*_BROKEN):  # the client has ended the session
+            await self._pass_up(requests, replies)
+
     async def _pass_up(self, requests: _Requests, replies: _Replies) -> None:
         async for item in requests:
             if isinstance(item, Exception):
@@ -135,7 +154,8 @@ class Session:
             message = item.message
             if isinstance(message, JSONRPCRequest):
                 meta = (message.params or {}).get("_meta") or {}
-                self._asked[message.id] = meta.get("progressToken") if isinstance(meta, dict) else None
+                token = meta.get("progressToken") if isinstance(meta, dict) else None
+                self._asked[message.id] = _Asked(message.method, token, time.monotonic())
             try:
                 up = await asyncio.shield(self._up)
                 await up.send(SessionMessage(message))
@@ -154,7 +174,7 @@ class Session:
             if isinstance(message, JSONRPCResponse | JSONRPCError):
                 if message.id not in self._asked:
                     continue  # an answer to what nobody asked, or was told already
-                del self._asked[message.id]
+                self._answered(message.id, "error" if isinstance(message, JSONRPCError) else "ok")
             else:
                 related = self._related(message)
             await replies.send(SessionMessage(message, ServerMessageMetadata(related_request_id=related)))
@@ -167,15 +187,21 @@ class Session:
         """
         if message.method == "notifications/progress":
             token = (message.params or {}).get("progressToken")
-            for request, wanted in self._asked.items():
-                if wanted is not None and wanted == token:
+            for request, asked in self._asked.items():
+                if asked.token is not None and asked.token == token:
                     return request
         return next(reversed(self._asked), None)
 
+    def _answered(self, request: Any, outcome: str) -> None:
+        asked = self._asked.pop(request, None)
+        if asked is not None:
+            self._figures.called(self.name, asked.method, outcome, time.monotonic() - asked.at)
+
     async def _refuse(self, request: Any, cause: ServersError, replies: _Replies) -> None:
-        self._asked.pop(request, None)
+        self._answered(request, "lost")
         error = ErrorData(code=INTERNAL_ERROR, message=str(cause), data=cause.to_json())
-        await replies.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=request, error=error)))
+        with suppress(*_BROKEN):  # nobody waits for it any more
+            await replies.send(SessionMessage(JSONRPCError(jsonrpc="2.0", id=request, error=error)))
 
 
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)

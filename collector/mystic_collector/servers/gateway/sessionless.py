@@ -39,7 +39,7 @@ class Sessionless:
         Raises:
             ServersError: when it cannot be reached.
         """
-        server = await self._calls.ask(name, lambda client: self._server(name, client))
+        server = await self._calls.ask(name, "", lambda client: self._server(name, client))
         await handle_modern_request(server, None, False, {}, scope, receive, send)
 
     async def _server(self, name: str, client: Client) -> Server[Any]:
@@ -62,44 +62,46 @@ class Sessionless:
             **handlers,
         )
 
-    async def _ask(self, name: str, question: Callable[[Client], Awaitable[T]]) -> T:
+    async def _ask(self, name: str, method: str, question: Callable[[Client], Awaitable[T]]) -> T:
         try:
-            return await self._calls.ask(name, question, own_errors=False)
+            return await self._calls.ask(name, method, question, own_errors=False)
         except ServersError as error:
             raise MCPError(types.INTERNAL_ERROR, str(error), error.to_json()) from error
 
     def _list_tools(self, name: str) -> Any:
         async def handler(ctx: _Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-            return await self._ask(name, lambda client: client.list_tools(cursor=_cursor(params)))
+            return await self._ask(name, "tools/list", lambda client: client.list_tools(cursor=_cursor(params)))
 
         return handler
 
     def _call_tool(self, name: str) -> Any:
         async def handler(ctx: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-            return await self._ask(name, lambda client: client.call_tool(params.name, params.arguments))
+            return await self._ask(name, "tools/call", lambda client: client.call_tool(params.name, params.arguments))
 
         return handler
 
     def _resources(self, name: str) -> dict[str, Any]:
         async def listed(ctx: _Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-            return await self._ask(name, lambda client: client.list_resources(cursor=_cursor(params)))
+            return await self._ask(name, "resources/list", lambda client: client.list_resources(cursor=_cursor(params)))
 
         async def templates(
             ctx: _Context, params: types.PaginatedRequestParams | None
         ) -> types.ListResourceTemplatesResult:
-            return await self._ask(name, lambda client: client.list_resource_templates(cursor=_cursor(params)))
+            return await self._ask(
+                name, "resources/templates/list", lambda client: client.list_resource_templates(cursor=_cursor(params))
+            )
 
         async def read(ctx: _Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-            return await self._ask(name, lambda client: client.read_resource(params.uri))
+            return await self._ask(name, "resources/read", lambda client: client.read_resource(params.uri))
 
         return {"on_list_resources": listed, "on_list_resource_templates": templates, "on_read_resource": read}
 
     def _prompts(self, name: str) -> dict[str, Any]:
         async def listed(ctx: _Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
-            return await self._ask(name, lambda client: client.list_prompts(cursor=_cursor(params)))
+            return await self._ask(name, "prompts/list", lambda client: client.list_prompts(cursor=_cursor(params)))
 
         async def got(ctx: _Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-            return await self._ask(name, lambda client: client.get_prompt(params.name, params.arguments))
+            return await self._ask(name, "prompts/get", lambda client: client.get_prompt(params.name, params.arguments))
 
         return {"on_list_prompts": listed, "on_get_prompt": got}
 
@@ -107,7 +109,9 @@ class Sessionless:
         async def handler(ctx: _Context, params: types.CompleteRequestParams) -> types.CompleteResult:
             argument = {"name": params.argument.name, "value": params.argument.value}
             known = params.context.arguments if params.context else None
-            return await self._ask(name, lambda client: client.complete(params.ref, argument, known))
+            return await self._ask(
+                name, "completion/complete", lambda client: client.complete(params.ref, argument, known)
+            )
 
         return handler
 
