@@ -44,6 +44,7 @@ class Settings:
         max_functions: distinct function names kept; further ones share one overflow name.
         head_timeout: seconds a client may take to send the head of a request.
         body_timeout: seconds a client may take to send a body of telemetry.
+        trace_ui: address of a trace in another UI, with ``{trace_id}`` in it; empty for none.
         chat_read_only: the chat may look and not change.
         oauth_issuer: whose access tokens the chat accepts beside the key; empty for none.
         oauth_resource: the chat's public address, which tokens must be meant for.
@@ -99,6 +100,7 @@ class Settings:
     head_timeout: float = 10.0
     body_timeout: float = 15.0
     max_waiting: int = 4_000
+    trace_ui: str = ""
     chat_read_only: bool = False
     oauth_issuer: str = ""
     oauth_resource: str = ""
@@ -142,6 +144,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         ),
         forward_bytes=_size(env, "MYSTIC_FORWARD_BYTES", 256 * 2**20),
         off=read_truth(env, "MYSTIC_OFF"),
+        trace_ui=_trace_ui(env),
         chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
         **_oauth(env),
         **_servers(env),
@@ -167,6 +170,15 @@ def _oauth(env: Mapping[str, str]) -> dict[str, Any]:
         if not read_key(env):
             raise Invalid("MYSTIC_API_KEY", "", "set a key too: with tokens for the chat alone the API would stay open")
     return found
+
+
+def _trace_ui(env: Mapping[str, str]) -> str:
+    """Return where a browser finds a trace elsewhere."""
+    address = env.get("MYSTIC_TRACE_UI", "").strip()
+    if address and not (re.match(r"https?://[^/\s]", address) and "{trace_id}" in address):
+        example = "http://localhost:16686/trace/{trace_id}"
+        raise Invalid("MYSTIC_TRACE_UI", address, f"give an address with {{trace_id}} in it, such as {example}")
+    return address
 
 
 def _servers(env: Mapping[str, str]) -> dict[str, Any]:

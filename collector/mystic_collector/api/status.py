@@ -50,6 +50,7 @@ def _status(parts: Parts) -> dict[str, Any]:
         "project_root": str(parts.settings.project_root),
         "api_key": bool(parts.settings.api_key),
         "chat_read_only": parts.settings.chat_read_only,
+        "trace_ui": parts.settings.trace_ui,
         "processes": processes,
         "services": sorted({one["service"] for one in processes}),
         "hijacks": {"version": snapshot.version, "count": len(snapshot.hijacks)},
