@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from mcp_types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import BaseModel, Field
 
+from mystic_collector.chat.bounds import CUT, bounded, size
 from mystic_collector.chat.captured import NOTE, clean, plain
 
 MOST_CHARACTERS = 20_000
@@ -40,8 +41,11 @@ def answer(text: str | Iterable[str], content: BaseModel, pictures: Sequence[byt
         whole = f"{whole}\n\n({content.note})"
     if len(whole) > MOST_CHARACTERS:
         whole = whole[: MOST_CHARACTERS - 40] + "\n… cut here; ask for less at a time"
+    typed = content.model_dump(mode="json")
+    if size(typed) > MOST_CHARACTERS:
+        typed = bounded({**typed, "note": f"{typed.get('note', '')} {CUT}".strip()}, MOST_CHARACTERS)
     blocks: list[ContentBlock] = [TextContent(type="text", text=whole)]
     blocks += [
         ImageContent(type="image", data=base64.b64encode(one).decode(), mime_type="image/png") for one in pictures
     ]
-    return CallToolResult(content=blocks, structured_content=clean(content.model_dump(mode="json")))
+    return CallToolResult(content=blocks, structured_content=clean(typed))

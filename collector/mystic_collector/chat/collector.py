@@ -73,16 +73,25 @@ class Collector:
         return await self._ask("GET", path, params={k: v for k, v in query.items() if v not in (None, "")})
 
     async def post(
-        self, path: str, body: Mapping[str, Any], by: str = "", seen: int | None = None, **query: Any
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        by: str = "",
+        seen: int | None = None,
+        patience: float = PATIENCE,
+        **query: Any,
     ) -> Any:
         """Return the answer to a POST.
 
         Args:
             by: who asks, for the audit.
             seen: version of the hijacks that the question was made on; another one is refused.
+            patience: seconds.
         """
         headers = {**_actor(by), **({"If-Match": f'"{seen}"'} if seen is not None else {})}
-        return await self._ask("POST", path, json=dict(body), params=query, headers=headers)
+        return await self._ask(
+            "POST", path, json=dict(body), params=query, headers=headers, timeout=httpx.Timeout(patience)
+        )
 
     async def delete(self, path: str, by: str = "") -> Any:
         """Return the answer to a DELETE; ``by`` is who asks, for the audit."""
@@ -99,7 +108,8 @@ class Collector:
                 method, quote(path, safe="/:"), headers={**context_headers(), **(headers or {})}, **more
             )
         except httpx.TimeoutException as error:
-            text = f"the collector at {self.address} did not answer in {PATIENCE:.0f} s; ask for less, or try again"
+            waited = (more["timeout"].read if "timeout" in more else None) or PATIENCE
+            text = f"the collector at {self.address} did not answer in {waited:.0f} s; ask for less, or try again"
             raise Refused(text) from error
         except httpx.HTTPError as error:
             text = (

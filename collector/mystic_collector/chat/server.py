@@ -106,6 +106,7 @@ def build_server(
         try:
             yield chat
         finally:
+            await chat.calls.close()
             await chat.collector.close()
 
     offered = [one for one in TOOLS if not (one.changes and chat.read_only)]

@@ -11,6 +11,7 @@ from typing import Any
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.mcpserver import Context
 
+from mystic_collector.chat.calls import Calls
 from mystic_collector.chat.captured import line
 from mystic_collector.chat.collector import Collector
 
@@ -25,6 +26,7 @@ class Chat:
         secret: of this server's confirmations.
         clock: Unix seconds.
         patience: seconds to wait for processes to take a change on; clients give a call up after thirty.
+        calls: those of other servers' tools that take longer.
     """
 
     collector: Collector
@@ -32,6 +34,7 @@ class Chat:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     clock: Callable[[], float] = time.time
     patience: float = 15.0
+    calls: Calls = field(default_factory=Calls, repr=False)
 
 
 Asked = Context[Chat, Any]

@@ -76,11 +76,6 @@ async def mystic_status(ctx: Asked) -> Annotated[CallToolResult, Status]:
     return answer(lines, status)
 
 
-def _off(services: list[str]) -> str:
-    where = "everywhere" if "*" in services else f"in {', '.join(services)}"
-    return f"Everything is switched off {where}: functions are as written until 'mystic on'."
-
-
 def _process(one: Process) -> str:
     cost = "" if one.overhead is None else f", overhead {one.overhead:.2%} of a core"
     link = "connected" if one.connected else "not connected"

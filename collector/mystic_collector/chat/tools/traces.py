@@ -12,12 +12,14 @@ from pydantic import BaseModel, Field
 from mystic_collector.chat.answer import Paged, answer
 from mystic_collector.chat.captured import line
 from mystic_collector.chat.names import function_meant, service_meant
-from mystic_collector.chat.page import fitting, shortened
+from mystic_collector.chat.page import fitting, following, more, shortened, start
 from mystic_collector.chat.session import Asked, chat_of
-from mystic_collector.chat.tools.parameters import Service
+from mystic_collector.chat.tools.parameters import Cursor, Service
 from mystic_collector.units import duration
 
 _MOST_ATTRIBUTES = 600
+_MOST_TRACES = 500
+"""That the collector answers with at a time."""
 
 
 class Trace(BaseModel):
@@ -59,6 +61,7 @@ async def search_traces(
     errors: Annotated[bool, Field(description="only calls that failed")] = False,
     min_duration: Annotated[float, Field(description="only calls of at least so many seconds", ge=0, le=1e9)] = 0.0,
     limit: Annotated[int, Field(description="traces at most, the newest", ge=1, le=200)] = 20,
+    cursor: Cursor = "",
 ) -> Annotated[CallToolResult, Traces]:
     """Find sampled requests, slow or failed ones, or show one as a waterfall picture with all its calls and errors.
 
@@ -67,18 +70,20 @@ async def search_traces(
     """
     if trace_id:
         return await _one(ctx, trace_id)
-    collector = chat_of(ctx).collector
+    collector, first = chat_of(ctx).collector, start(cursor)
     found = await collector.get(
         "/api/traces",
         function=await function_meant(collector, function) if function else "",
         service=await service_meant(collector, service),
         errors="true" if errors else "",
         min_duration=f"{min_duration:f}" if min_duration else "",
-        limit=limit,
+        limit=min(first + limit + 1, _MOST_TRACES),
     )
-    rows, lines = fitting((Trace.model_validate(one) for one in found["traces"]), _trace)
-    head = f"{found['count']} traces, the newest first:" if rows else "No such trace is kept."
-    return answer([head, *lines], Traces(traces=rows, total=found["count"]))
+    asked = found["traces"][first : first + limit]
+    rows, lines = fitting((Trace.model_validate(one) for one in asked), _trace)
+    upto = following(first, len(rows), found["count"])
+    head = f"{len(rows)} traces, the newest first:" if rows else "No such trace is kept."
+    return answer([head, *lines, *more(upto)], Traces(traces=rows, total=found["count"], cursor=upto))
 
 
 def _trace(one: Trace) -> str:
