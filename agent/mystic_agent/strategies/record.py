@@ -51,6 +51,10 @@ def make(
             if key:
                 guard.run("record", one.failed, None, key, error)
             raise
+        except BaseException:  # cancelled, or the end of the program
+            if key:
+                guard.run("record", one.forget, None, key)
+            raise
         if key:
             guard.run("record", one.returned, None, key, result)
         return result
@@ -62,6 +66,10 @@ def make(
         except FAULTS as error:
             if key:
                 guard.run("record", one.failed, None, key, error)
+            raise
+        except BaseException:  # cancelled, or the end of the program
+            if key:
+                guard.run("record", one.forget, None, key)
             raise
         if key:
             guard.run("record", one.returned, None, key, result)
@@ -135,6 +143,10 @@ class _Recorder:
         """Count an outcome that cannot be kept."""
         Decision(self.subject, "record", "bypassed", reason)()
 
+    def forget(self, key: str) -> None:
+        """Let a later call stand for one that had no outcome to be kept."""
+        self.done.calls.pop(key, None)
+
     def returned(self, key: str, result: Any) -> None:
         """Keep what a call returned."""
         try:
@@ -147,6 +159,7 @@ class _Recorder:
     def failed(self, key: str, error: Exception) -> None:
         """Keep what a call raised."""
         if not self.exceptions:
+            self.forget(key)
             self.bypass("it raised")
             return
         message = (describe(error) or ("", ""))[1]

@@ -14,7 +14,7 @@ from mystic_agent.redact import LONGEST_SCANNED
 from mystic_agent.strategies.scrubbed import scrubbed
 
 SOURCE = """
-    import datetime, decimal
+    import asyncio, datetime, decimal
 
     runs, now = [], {"rate": 2}
 
@@ -42,12 +42,14 @@ SOURCE = """
             raise Needy(1, 2)
         if item == "object":
             return object()
-        if item == "late":
+        if item == "late" or (item == "once late" and runs.count(item) == 1):
             raise TimeoutError
         return {"item": item, "total": quantity * now["rate"], "token": "hunter2", "at": datetime.date(2024, 5, 1)}
 
     async def later(item):
         runs.append(item)
+        if item == "stuck" and runs.count(item) == 1:
+            await asyncio.get_running_loop().create_future()
         return [item, now["rate"]]
 
     def stream(item):
@@ -215,6 +217,22 @@ def test_what_cannot_be_kept_is_counted_with_the_reason(shop):
     assert reason.startswith("bypassed argument of type")
     record(shop, "late", exceptions=False)
     assert shop.decisions("quote")["bypassed it raised"] == 1
+
+
+def test_a_call_without_an_outcome_to_keep_leaves_its_place_to_the_next(shop):
+    record(shop, "once late", "once late", "once late", exceptions=False)
+    assert shop.decisions("quote") == {"bypassed it raised": 1, "recorded": 1, "known": 1}
+    put(shop, "later", record={"name": "real"})
+
+    async def main():
+        call = asyncio.ensure_future(shop.module.later("stuck"))
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait([call])
+        return call.cancelled(), await shop.module.later("stuck")
+
+    assert asyncio.run(main()) == (True, ["stuck", 2])
+    assert shop.decisions("later") == {"recorded": 1}
 
 
 def test_what_stands_for_an_object_may_be_named(shop):
