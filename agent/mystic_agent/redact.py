@@ -29,18 +29,19 @@ _NAMES = """
 """
 NAMES = tuple(_NAMES.split())
 
-# Each pattern is linear: no nested repetition, bounded repeats, so that no input can make it slow.
+# Each pattern is linear: no nested repetition, bounded repeats, so that no input can make it slow. In front of each is
+# a part of everything it matches; looking that up first takes a tenth of the time.
 PATTERNS = (
-    # JSON Web Token, or a part of one: base64 of what begins with {"
-    re.compile(r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}"),
-    re.compile(r"(?i)\b(?:bearer|basic|digest|negotiate)(?:\s|%20|\+){1,4}[A-Za-z0-9._~+/=-]{6,}+"),
-    re.compile(r"(?<=://)[^\s/?#]{1,512}(?=@)"),  # user:password in a URL, and a token that stands for both
-    re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,16000}"),
-    re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_][A-Za-z0-9_-]{8,256}"),
-    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}"),
-    re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}"),
+    ("://", re.compile(r"(?<=://)[^\s/?#]{1,512}(?=@)")),  # user:password in a URL, and a token that stands for both
+    ("-----BEGIN", re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,16000}")),
+    ("IA", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    ("k", re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_][A-Za-z0-9_-]{8,256}")),
+    ("gh", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}")),
+    ("xox", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}")),
 )
+# JSON Web Token, or a part of one: base64 of what begins with {"
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}")
+_SCHEME = re.compile(r"(?i)\b(?:bearer|basic|digest|negotiate)(?:\s|%20|\+){1,4}[A-Za-z0-9._~+/=-]{6,}+")
 # Quotes that are escaped themselves, as in JSON inside of a text, end at the next one.
 _QUOTED = r"""\"(?:[^\"\\]|\\[\s\S])*+|'(?:[^'\\]|\\[\s\S])*+|\\{1,3}[\"'][^\"']*+"""
 _BETWEEN = r"""(?:\\{0,3}["']?\s{0,4}(?:[=:]|%3[AaDd])\s{0,4}|["'],\s{0,4}(?=["']))"""
@@ -50,6 +51,12 @@ _ASSIGNMENT = re.compile(
     r"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|access|private)[_-]?key|credential|authentication|"
     r"signature|session[_-]?id|csrf|xsrf|card[_-]?number|cvv|cvc|ssn|jwt)"
     rf"[A-Za-z0-9_-]{{0,40}}{_BETWEEN})(?:{_QUOTED}|[^\s&]++)"
+)
+# Searching with such patterns takes ten times as long as looking up parts of all that they match, in lower case.
+_SCHEMES = ("bearer", "basic", "digest", "negotiate")
+_NAMED = (
+    *("authorization", "cookie", "pass", "pwd", "secret", "token", "key", "credential", "authentication"),
+    *("signature", "session", "csrf", "xsrf", "card", "cvv", "cvc", "ssn", "jwt"),
 )
 _JOINT = re.compile("[=:%,]")
 _SHORTEST = 12
@@ -77,16 +84,30 @@ def clean(text: str) -> str:
     rest = len(text) - LONGEST_SCANNED
     if rest > 0:
         text = text[:LONGEST_SCANNED]
-    for pattern in PATTERNS:
-        text = pattern.sub(HIDDEN, text)
-    text = _HEADER.sub(r"\1" + HIDDEN, text)
-    text = _ASSIGNMENT.sub(r"\1" + HIDDEN, text)
+    if "eyJ" in text:
+        text = _JWT.sub(HIDDEN, text)
+    if _may_hold(text, _SCHEMES):
+        text = _SCHEME.sub(HIDDEN, text)
+    for part, pattern in PATTERNS:
+        if part in text:
+            text = pattern.sub(HIDDEN, text)
+    if _JOINT.search(text) and _may_hold(text, _NAMED):
+        text = _HEADER.sub(r"\1" + HIDDEN, text)
+        text = _ASSIGNMENT.sub(r"\1" + HIDDEN, text)
     text = _CARD.sub(_hide_card, text)
     if rest > 0:
         text = text[:-_MARGIN]
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
     return f"{text}… ({rest + _MARGIN} more)" if rest > 0 else text
+
+
+def _may_hold(text: str, words: tuple[str, ...]) -> bool:
+    """False when none of the words is in the text, in any case of letters; beyond ASCII that is not said."""
+    if not text.isascii():
+        return True
+    low = text.lower()
+    return any([word in low for word in words])  # noqa: C419 -- a generator takes twice as long
 
 
 def _hide_card(match: re.Match[str]) -> str:

@@ -75,6 +75,24 @@ def test_a_short_text_is_judged_as_the_same_text_at_the_end_of_a_long_one():
         assert (HIDDEN in clean(piece)) == (HIDDEN in clean("; " * 10 + piece)), piece
 
 
+@pytest.mark.parametrize(
+    "name",
+    "password passwd passphrase pwd secret token api_key access-key privatekey credential authentication signature "
+    "session_id csrf xsrf card_number cvv cvc ssn jwt cookie authorization".split(),
+)
+def test_a_name_is_known_whatever_its_case_and_whatever_unicode_takes_for_its_letters(name):
+    folded = name.replace("s", "\u017f").replace("k", "\u212a")
+    for one in (name, name.upper(), name.title(), folded):
+        for joint in ("=", ": ", "%3D", '": "'):
+            assert "hunter2" not in clean(f"and {one}{joint}hunter2 of ours"), (one, joint)
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "basic", "digest", "negotiate"])
+def test_a_scheme_is_known_whatever_its_case_and_whatever_unicode_takes_for_its_letters(scheme):
+    for one in (scheme, scheme.upper(), scheme.title(), scheme.replace("s", "\u017f")):
+        assert "hunter2" not in clean(f"with {one} hunter2hunter2"), one
+
+
 def test_ordinary_words_and_numbers_stay_readable():
     text = "order 1234567890123 of author Bob: 3 items, tokens in flight"
     assert clean("order 12345 of Bob") == "order 12345 of Bob"
