@@ -168,6 +168,25 @@ def test_a_thousand_concurrent_misses_compute_once_in_threads(app):
     assert module.runs == [7]
 
 
+def test_a_thread_held_up_between_looking_and_computing_finds_what_another_has_computed_meanwhile(app, monkeypatch):
+    module, attachments, cache = app
+    cache("add")
+    [memory] = attachments.by_name[f"{module.__name__}:add"].keep.values()
+    board, held_up = memory.flights.board, []
+
+    def board_late(key):
+        if not held_up:
+            held_up.append(key)
+            assert module.add(1) == 6
+        return board(key)
+
+    monkeypatch.setattr(memory.flights, "board", board_late)
+    runs = len(module.runs)
+    assert module.add(1) == 6
+    assert (len(module.runs) - runs, len(memory.flights)) == (1, 0)
+    assert decisions(attachments, "add") == {("miss", ""): 1, ("joined", ""): 1}
+
+
 def test_a_thousand_concurrent_misses_compute_once_in_tasks(app):
     module, _, cache = app
     cache("slowly")

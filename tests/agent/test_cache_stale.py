@@ -94,6 +94,24 @@ def test_while_one_caller_computes_anew_the_others_are_served_at_once(app):
     assert made.decisions() == {"miss": 1, "stale": 5, "renewed": 1, "hit": 1}
 
 
+def test_a_thread_held_up_before_computing_anew_finds_what_another_has_computed_meanwhile(app, monkeypatch):
+    made = app("price")
+    made.module.price("tea")
+    made.clock.forward(10)
+    claim, held_up = made.memory.flights.claim, []
+
+    def claim_late(key):
+        if not held_up:
+            held_up.append(key)
+            assert made.module.price("tea") == ("tea", 2)
+        return claim(key)
+
+    monkeypatch.setattr(made.memory.flights, "claim", claim_late)
+    assert made.module.price("tea") == ("tea", 2)
+    assert (made.module.runs, len(made.memory.flights)) == (["tea", "tea"], 0)
+    assert made.decisions() == {"miss": 1, "renewed": 1, "hit": 1}
+
+
 def test_after_its_stale_time_a_result_is_gone(app):
     made = app("price")
     made.module.price("tea")

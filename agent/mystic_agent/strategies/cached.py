@@ -72,7 +72,11 @@ class Cached(Results):
         if self.memory.fresh(entry):
             told = self.hit
         elif self.flights.claim(key):
-            return key, None, entry
+            newer = self.memory.find(key)
+            if newer is None or not self.memory.fresh(newer):
+                return key, None, entry
+            self.flights.disclaim(key)  # another call has computed it anew since this one looked
+            entry, told = newer, self.hit
         else:
             told = self.stale
         served = self.serve(key, entry)
@@ -129,12 +133,20 @@ class Cached(Results):
         while True:
             flight, leading = self.flights.board(key)
             if leading:
-                return flight, None
+                return self.ready(key, flight)
             if not self.flights.wait(flight):
                 return _ALONE
             served = self.found(key)
             if served is not None or not flight.cut:
                 return None, served
+
+    def ready(self, key: Hashable, flight: Flight) -> tuple[Flight | None, Served | None]:
+        """Return the flight to be led, unless the one before it has landed since this call looked."""
+        served = self.guard.run("cache.look", self.found, None, key)
+        if served is None:
+            return flight, None
+        self.flights.land(key, flight, False)
+        return None, served
 
     @marked
     def lead(self, following: Stage, values: Values, key: Hashable, flight: Flight | None) -> Any:
