@@ -15,7 +15,7 @@ from bench.figure import Figure, short
 from bench.settings import BUILD
 from bench.table import text
 
-SECTIONS = ("calls", "strategies", "caches", "shared", "attach", "start", "encode", "ingest", "requests")
+SECTIONS = ("calls", "strategies", "caches", "shared", "attach", "start", "encode", "ingest", "requests", "servers")
 
 
 def main(chosen: list[str]) -> int:

@@ -20,7 +20,7 @@ def test_an_unknown_section_is_refused_with_the_known_ones():
     done = python("-m", "bench", "nonsense")
     assert done.returncode == 2
     assert "'nonsense'" in done.stderr
-    assert "calls, strategies, caches, shared, attach, start, encode, ingest, requests" in done.stderr
+    assert "calls, strategies, caches, shared, attach, start, encode, ingest, requests, servers" in done.stderr
 
 
 def test_a_figure_is_judged_by_what_is_compared_and_shown_as_met_or_short():
@@ -81,6 +81,12 @@ def test_a_redis_server_that_is_not_installed_is_left_out():
 def test_a_redis_server_answers_on_loopback_and_ends_with_the_bench():
     done = python("-c", REDIS)
     assert (done.stdout.strip(), done.stderr) == ("answered, gone", "")
+
+
+def test_servers_are_left_out_with_a_reason_where_no_engine_can_run_them():
+    done = python("-c", "from bench.servers import figures; print(figures())", MYSTIC_TEST_BASE_IMAGE="")
+    assert done.stdout.strip() == "[]"
+    assert "servers are left out: MYSTIC_TEST_BASE_IMAGE names no image" in done.stderr
 
 
 REDIS = """
