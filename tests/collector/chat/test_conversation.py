@@ -44,6 +44,33 @@ def test_the_same_tools_in_the_same_order_are_offered_in_both_protocol_eras(shop
         assert "xample" in (one.description or "") or "Use it" in (one.description or "")
 
 
+def test_tools_that_say_that_they_only_look_change_nothing_and_the_others_need_a_chat_that_may(
+    shop: Running, tmp_path: Path
+) -> None:
+    needed = {"inspect_function": {"function": "price"}}
+    before = shop.get("/api/hijacks")["version"]
+
+    async def look(client: Client) -> set[str]:
+        tools = (await client.list_tools()).tools
+        looking = {one.name for one in tools if one.annotations is not None and one.annotations.read_only_hint}
+        for name in sorted(looking):
+            await client.call_tool(name, needed.get(name, {}))
+        assert all(one.annotations.destructive_hint for one in tools if one.annotations and one.name not in looking)
+        return looking
+
+    looking = talk(shop.url, look)
+    assert (shop.get("/api/hijacks")["version"], shop.get("/api/audit")["count"]) == (before, 0)
+    (tmp_path / "careful").mkdir()
+    with running(tmp_path / "careful", chat_read_only=True) as careful:
+        assert {one.name for one in talk(careful.url, lambda client: client.list_tools()).tools} == looking
+
+
+def test_a_change_that_is_asked_for_twice_is_made_once(shop: Running) -> None:
+    first, second = (call(shop.url, "hijack_function", **CACHE).structured_content["hijack"] for _ in range(2))
+    assert first["id"] == second["id"]
+    assert shop.get("/api/hijacks")["count"] == 1
+
+
 @pytest.mark.parametrize("mode", ERAS)
 def test_functions_are_discovered_with_where_they_run(shop: Running, mode: str) -> None:
     found = call(shop.url, "discover_functions", mode, project="the Shop project")

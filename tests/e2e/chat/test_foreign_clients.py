@@ -65,6 +65,24 @@ def test_the_inspector_reads_resources_and_prompts_and_finds_the_app(shop: Runni
     assert (app["hasApp"], app["resourceUri"]) == (True, "ui://mystic/dashboard")
 
 
+@pytest.mark.parametrize("client", ["claude-desktop", "cursor"])
+def test_the_inspector_starts_the_chat_from_what_was_written_for_other_clients(tmp_path: Path, client: str) -> None:
+    inspector = command("MYSTIC_TEST_INSPECTOR")
+    (tmp_path / "key").write_text("open-sesame\n")
+    with running(tmp_path, api_key="open-sesame") as collector:
+        collector.client.headers["authorization"] = "Bearer open-sesame"
+        report(collector, tmp_path)
+        words = ("--client", client, "--file", "client.json", "--key-file", "key")
+        port = collector.url.rpartition(":")[2]
+        written = run(BIN / "mystic", "mcp", "install", *words, "--port", port, cwd=tmp_path, env=clean_environment())
+        assert written.returncode == 0, written.stderr
+        target = ("--catalog", tmp_path / "client.json", "--server", "gnosis-mystic")
+        words = ("--method", "tools/call", "--tool-name", "inspect_function", "--tool-arg", "function=price")
+        called = run(*inspector, "--cli", *target, *words, cwd=tmp_path)
+        assert called.returncode == 0, called.stderr
+        assert json.loads(called.stdout)["structuredContent"]["function"] == "shop:price"
+
+
 # -- the conformance suite ------------------------------------------------------------------------------------------
 
 
