@@ -60,8 +60,12 @@ def make(
         clock: nanoseconds, monotonic.
         behind: where new functions run beside old ones.
     """
-    one = _Shadow(subject, options, random, clock, behind)
-    guard = subject.guard
+    return _stage(_Shadow(subject, options, random, clock, behind), following)
+
+
+def _stage(one: _Shadow, following: Stage) -> Stage:
+    """Return the stage that asks ``one`` where a call goes, and tells it what came of that."""
+    subject, guard = one.subject, one.subject.guard
 
     async def shadowed_async(*values: Any) -> Any:
         try:
