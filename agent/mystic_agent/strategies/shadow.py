@@ -68,11 +68,7 @@ def _stage(one: _Shadow, following: Stage) -> Stage:
     subject, guard = one.subject, one.subject.guard
 
     async def shadowed_async(*values: Any) -> Any:
-        try:
-            call = one.enter(values)
-        except FAULTS as fault:  # not by the guard's run, which would be one call more
-            guard.note("shadow", fault)
-            call = None
+        call = one.enter(values)
         if call is None:
             return await following(*values)
         crossing = Crossing(subject) if call.function is not None else None
@@ -89,11 +85,7 @@ def _stage(one: _Shadow, following: Stage) -> Stage:
         return result
 
     def shadowed(*values: Any) -> Any:
-        try:
-            call = one.enter(values)
-        except FAULTS as fault:  # not by the guard's run, which would be one call more
-            guard.note("shadow", fault)
-            call = None
+        call = one.enter(values)
         if call is None:
             return following(*values)
         crossing = Crossing(subject) if call.function is not None else None
@@ -174,7 +166,14 @@ class _Shadow:
     # -- before the call ----------------------------------------------------------------------------
 
     def enter(self, values: tuple[Any, ...]) -> _Call | None:
-        """Return what is to become of a call; None for the old one, with nothing to be learnt."""
+        """Return what is to become of a call; None for the old one, with nothing to be learnt, also when we fail."""
+        try:
+            return self._enter(values)
+        except FAULTS as fault:
+            self.subject.guard.note("shadow", fault)
+            return None
+
+    def _enter(self, values: tuple[Any, ...]) -> _Call | None:
         if inside(self.subject):
             self.inner()
             return None
