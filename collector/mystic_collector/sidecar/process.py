@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
+from types import FrameType
 
 import uvicorn
 
@@ -69,3 +71,8 @@ class SidecarServer(uvicorn.Server):
         if self.started:
             _log.info("listening on http://%s:%d", *self.address)
             self.ready.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order on a signal, with exit code 0; a second interrupt does not wait."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

@@ -471,8 +471,8 @@ class KubernetesServers:
         for held in self._all():
             if held.site is not site:
                 continue
-            if annotation(held.pod, TAKEN) and not has_ended(held.pod):
-                await self._renewed(held, self._restarts(held))  # a session was in the middle of something
+            if annotation(held.pod, TAKEN) and self._judged(held) != "failed":
+                await self._renewed(held, self._restarts(held))  # a session had it, and its process ends with that
             self._idle.watch(held.spec)
 
     async def close(self) -> None:

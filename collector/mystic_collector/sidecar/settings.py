@@ -62,7 +62,7 @@ def load(environ: Mapping[str, str] | None = None) -> SidecarSettings:
         Invalid: naming the variable, its value and the remedy. The token is never part of it.
     """
     env = {name: value.strip() for name, value in (os.environ if environ is None else environ).items() if value.strip()}
-    shared = load_collector({name: env[name] for name in env if name == "LOG_LEVEL" or name.startswith("MYSTIC_SERVERS_")})
+    shared = load_collector({name: env[name] for name in env if name.startswith(("LOG_LEVEL", "MYSTIC_SERVERS_"))})
     token, file = env.get("MCP_SIDECAR_TOKEN", ""), env.get("MCP_SIDECAR_TOKEN_FILE", "")
     if not token and not file:
         remedy = "set it, or MCP_SIDECAR_TOKEN_FILE to a file on a volume that the collector shares; it is made there"

@@ -52,13 +52,17 @@ class Home:
 
     def cluster(self, host: str = "") -> Cluster:
         """Return the cluster as the ServiceAccount has it; at another address, such as a proxy's."""
+        path = self.kubeconfig
+        if host:
+            given = json.loads(path.read_text())
+            given["clusters"][0]["cluster"] |= {"server": host, "tls-server-name": "127.0.0.1"}
+            path = path.with_suffix(f".{randomness.token_hex(4)}")
+            path.write_text(json.dumps(given))
 
         def configured(context: str) -> tuple[client.Configuration, str]:
             found = client.Configuration()
-            config.load_kube_config(str(self.kubeconfig), client_configuration=found, persist_config=False)
+            config.load_kube_config(str(path), client_configuration=found, persist_config=False)
             found.retries = 0
-            found.host = host or found.host
-            found.tls_server_name = "127.0.0.1" if host else None
             return found, ""
 
         return Cluster(self.namespace, configure=configured)
