@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,8 @@ def probe(collector: Running) -> Iterator[Any]:
     collector.client.delete("/api/mcp/servers/probe")
 
 
-def say(collector: Running, text: str) -> None:
-    collector.post("/api/mcp/servers/probe/execute", {"tool": "say", "arguments": {"text": text}})
+def say(collector: Running, text: str, name: str = "probe") -> None:
+    collector.post(f"/api/mcp/servers/{name}/execute", {"tool": "say", "arguments": {"text": text}})
 
 
 def test_a_server_is_started_watched_called_restarted_and_stopped(collector: Running, probe: Any) -> None:
@@ -74,6 +75,9 @@ def test_the_main_server_answers_as_its_clients_of_before_expect(collector: Runn
         assert collector.client.delete("/api/mcp/logs").json()["cleared_at"] > 0
         assert collector.get("/api/mcp/logs")["logs"] == []
         assert collector.get("/api/mcp/status")["logs"] == []
+        say(collector, "later", "archon")
+        until(lambda: [line["text"] for line in collector.get("/api/mcp/logs")["logs"]] == ["later"], "a later line")
+        assert collector.client.delete("/api/mcp/servers/gone/logs").status_code == 404
     finally:
         assert collector.post("/api/mcp/stop", {})["state"] == "stopped"
 
@@ -189,6 +193,10 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
         assert (listed["figures"]["calls"], listed["figures"]["errors"], listed["figures"]["sessions"]) == (2, 0, 0)
         assert "CALLS" in ask("list")[1]
         assert ask("logs", "cli")[1].endswith("  hello\n")
+        code, out, err = ask("call", "cli", "leave", "code=3")
+        assert (code, out) == (1, "")
+        assert "'cli' has ended" in err
+        assert ask("call", "cli", "echo", "no-value")[0] == 2
         assert ask("restart", "cli")[0] == 0
     finally:
         assert ask("stop", "cli") == (0, "cli is stopped\n", "")
@@ -219,6 +227,6 @@ def test_what_starting_a_server_takes_is_traced_into_the_trace_of_whoever_asked(
     until(lambda: {*chain, "stop MCP server"} <= found().keys(), "all spans")
     spans = found()
     assert spans[chain[0]]["parent_id"] == parent
-    for above, below in zip(chain, chain[1:], strict=False):
+    for above, below in itertools.pairwise(chain):
         assert spans[below]["parent_id"] == spans[above]["span_id"]
     assert spans["start MCP server"]["attributes"] == {"mystic.server": "traced"}
