@@ -147,6 +147,14 @@ def test_what_one_process_records_another_loads(archives, monkeypatch):
     assert loaded(player, "app:unknown") == []
 
 
+def test_a_question_that_is_always_refused_holds_up_no_other(archives):
+    recorder, player = archives(), archives()
+    recorder.keep("real", outcome(1))
+    recorder.stop(PATIENCE)
+    player.load("", "app:quote", 10, pytest.fail)  # no name of a recording
+    assert loaded(player) == [outcome(1)]
+
+
 def test_what_does_not_fit_is_dropped_and_counted_while_no_collector_answers(archives, monkeypatch):
     monkeypatch.setattr(link_archive, "MOST_QUEUED_BYTES", 10_000)
     archive = archives(port=9)

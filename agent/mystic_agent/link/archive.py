@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import Condition, Thread, get_ident
+from threading import get_ident
 from typing import Any
 
 from mystic_agent.contract import wire
@@ -13,8 +12,8 @@ from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.recording import Recorded, parse_recorded
 from mystic_agent.guard import FAULTS, guard
 from mystic_agent.link.backoff import Backoff
-from mystic_agent.link.connection import Connection
 from mystic_agent.link.endpoint import Destination, Headers
+from mystic_agent.link.errand import Errand
 from mystic_agent.link.gate import load
 from mystic_agent.link.reply import BadReply
 
@@ -30,7 +29,7 @@ _WEIGHT = 300
 Take = Callable[[Sequence[Recorded]], object]
 
 
-class CollectorArchive:
+class CollectorArchive(Errand):
     """The archive of one process at one collector; see :class:`mystic_agent.strategies.archive.Archive`.
 
     Args:
@@ -48,22 +47,13 @@ class CollectorArchive:
         started: Callable[[int], object] = lambda identity: None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        self._destination = destination
-        self._started = started
-        self._make_backoff = backoff
-        self._begin()
+        super().__init__("mystic-archive", destination, started, backoff)
 
     def _begin(self) -> None:
-        self.dropped = 0
-        self._connection = Connection(self._destination)
-        self._backoff = self._make_backoff()
-        self._condition = Condition()
+        super()._begin()
         self._outcomes: deque[tuple[str, Recorded]] = deque()
         self._queued = 0
         self._wanted: deque[tuple[str, str, int, Take]] = deque()
-        self._stopping = False
-        self._thread: Thread | None = None
-        self._pid = os.getpid()
 
     # -- callers -----------------------------------------------------------------------------------------------------
 
@@ -73,45 +63,26 @@ class CollectorArchive:
             self._outcomes.append((recording, outcome))
             self._queued += _size(outcome)
             self._shrink()
-            self._need()
+            self._wake()
 
     def load(self, recording: str, function: str, most: int, take: Take) -> None:
         """Have what is recorded of a function handed over to ``take``."""
         with self._condition:
             self._wanted.append((recording, function, most, take))
-            self._need()
+            self._wake()
 
     def _shrink(self) -> None:
         while self._queued > MOST_QUEUED_BYTES:
             self._queued -= _size(self._outcomes.popleft()[1])
             self.dropped += 1
 
-    def _need(self) -> None:
-        if self._thread is None and not self._stopping:
-            self._thread = Thread(target=self._run, name="mystic-archive", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:  # the interpreter is about to end
-                self._stopping = True
+    def _wake(self) -> None:
+        self._need()
         self._condition.notify()
 
-    # -- beginning and end -------------------------------------------------------------------------------------------
-
-    def reset(self) -> None:
-        """In a forked child: close this process's copy of the socket, forget the parent's thread and its queues."""
-        self._connection.abort()
-        self._begin()
-
     def stop(self, timeout: float = LAST_SECONDS) -> None:
-        """Hand over what waits, end the thread and close the socket, within twice ``timeout`` seconds."""
-        thread = self._thread
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        if thread is not None and os.getpid() == self._pid:
-            thread.join(timeout)
-            self._connection.abort()
-            thread.join(timeout)
+        """As :meth:`Errand.stop`."""
+        super().stop(timeout)
 
     # -- the thread --------------------------------------------------------------------------------------------------
 
@@ -142,9 +113,13 @@ class CollectorArchive:
         if self._outcomes:
             self._send()
         elif self._wanted:
-            recording, function, most, take = self._wanted[0]
-            found = self._fetch(recording, function, most)
-            self._wanted.popleft()
+            wanted = self._wanted.popleft()
+            recording, function, most, take = wanted
+            try:
+                found = self._fetch(recording, function, most)
+            except FAULTS:  # once more, after those that wait already
+                self._wanted.append(wanted)
+                raise
             take(found)
 
     def _send(self) -> None:
@@ -188,10 +163,7 @@ class CollectorArchive:
         import json
 
         data = json.dumps(body).encode("ascii")
-        headers = (*_JSON, *self._destination.headers)
-        head, reply = self._connection.post(path, headers, data, REQUEST_SECONDS, MOST_REPLY_BYTES)
-        if not 200 <= head.status < 300:
-            raise BadReply(f"the collector answered {head.status} to POST {path}")
+        reply = self._exchange(path, _JSON, data, REQUEST_SECONDS, MOST_REPLY_BYTES)
         answer = json.loads(reply or b"{}")
         if not isinstance(answer, dict):
             raise BadReply(f"the collector answered POST {path} with something else than an object")

@@ -11,7 +11,7 @@ import os
 import struct
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Event, Thread, get_ident
+from threading import Event, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.frames import pack, unpack
 from mystic_agent.guard import FAULTS, guard
 from mystic_agent.link.backoff import Backoff
-from mystic_agent.link.connection import Connection
 from mystic_agent.link.endpoint import Destination, Headers
+from mystic_agent.link.errand import Errand
 from mystic_agent.link.gate import load
 from mystic_agent.link.reply import BadReply
 
@@ -57,7 +57,7 @@ class Question:
         guard.run("cache.settle", self._tell, None)
 
 
-class CollectorShelf:
+class CollectorShelf(Errand):
     """The shelf of one process at one collector; see :class:`mystic_agent.cache.shared.Shelf`.
 
     Args:
@@ -77,25 +77,16 @@ class CollectorShelf:
         started: Callable[[int], object] = lambda identity: None,
         backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        self._destination = destination
         self._patience = patience
-        self._started = started
-        self._make_backoff = backoff
-        self.dropped = 0
-        self._begin()
+        super().__init__("mystic-cache", destination, started, backoff)
 
     def _begin(self) -> None:
-        self._connection = Connection(self._destination)
-        self._backoff = self._make_backoff()
-        self._condition = Condition()
+        super()._begin()
         self._questions: deque[Question] = deque()
         self._entries: deque[tuple[str, str, bytes, float]] = deque()
         self._queued = 0
         self._away = False
         self._late = 0
-        self._stopping = False
-        self._thread: Thread | None = None
-        self._pid = os.getpid()
 
     @property
     def reachable(self) -> bool:
@@ -158,34 +149,12 @@ class CollectorShelf:
         thread = self._thread
         if thread is None:
             with self._condition:
-                if self._thread is None:
-                    self._thread = Thread(target=self._run, name="mystic-cache", daemon=True)
-                    try:
-                        self._thread.start()
-                    except RuntimeError:  # the interpreter is about to end
-                        self._stopping = True
-                        return False
-            return True
+                return self._need()
         return thread.ident != get_ident()
 
-    # -- beginning and end -------------------------------------------------------------------------------------------
-
-    def reset(self) -> None:
-        """In a forked child: close this process's copy of the socket, forget the parent's thread and its queues."""
-        self._connection.abort()
-        self.dropped = 0
-        self._begin()
-
     def stop(self, timeout: float = LAST_SECONDS) -> None:
-        """Hand over what waits, end the thread and close the socket, within ``timeout`` seconds."""
-        thread = self._thread
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        if thread is not None and os.getpid() == self._pid:
-            thread.join(timeout)
-            self._connection.abort()
-            thread.join(timeout)
+        """As :meth:`Errand.stop`."""
+        super().stop(timeout)
 
     # -- the thread --------------------------------------------------------------------------------------------------
 
@@ -241,11 +210,7 @@ class CollectorShelf:
             raise
 
     def _post(self, path: str, body: bytes) -> bytes:
-        headers = (*_BYTES, *self._destination.headers)
-        head, reply = self._connection.post(path, headers, body, REQUEST_SECONDS, MOST_REPLY_BYTES + 2**16)
-        if not 200 <= head.status < 300:
-            raise BadReply(f"the collector answered {head.status}")
-        return reply
+        return self._exchange(path, _BYTES, body, REQUEST_SECONDS, MOST_REPLY_BYTES + 2**16)
 
     def _leave_alone(self) -> None:
         """Let nobody wait until the collector answers again, and in time."""
