@@ -32,13 +32,21 @@ export function actor(name) {
   } catch { return name || ""; }
 }
 
+/** Asks once more when the connection broke under something that only looks: a network that changes, a sleeping laptop. */
+async function fetched(url, request) {
+  try { return await fetch(url, request); } catch (error) {
+    if (request.method !== "GET" || error.name === "AbortError") throw error;
+    return fetch(url, request);
+  }
+}
+
 /** Returns the JSON of an answer. Throws Refused, and AbortError when `signal` says so. */
 export async function ask(path, { method = "GET", query, body, signal, seen, bare = false } = {}) {
   const headers = { "X-Mystic-Page": "1" };
   if (actor()) headers["X-Mystic-Actor"] = encodeURIComponent(actor());
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (seen !== undefined) headers["If-Match"] = `"${seen}"`;
-  const answer = await fetch(address(path, query), {
+  const answer = await fetched(address(path, query), {
     method, headers, signal, credentials: "same-origin", redirect: "error", body: body === undefined ? undefined : JSON.stringify(body),
   });
   if (answer.status === 401 && !bare) {

@@ -8,7 +8,7 @@ const ROW = 30, SPARE = 8, ALL = 60; // pixels; rows beyond the edges; up to so 
 
 /**
  * @param columns each with `title`, `text(row)`, and as wanted `sort(row)`, `href(row)`, `draw(row)`, `kind` (a class),
- *   `hint(row)`. Text decides whether a cell is drawn anew.
+ *   `hint(row)`, `unseen` (the title is for screen readers). Text decides whether a cell is drawn anew.
  * @param options `label`, `sort` (a title), `up`, `empty`, `tall` (fills the window), `mark(row)` (a class of the row).
  */
 export function grid(columns, options) {
@@ -20,7 +20,7 @@ export function grid(columns, options) {
   const heads = columns.map((column) => {
     const inside = column.sort
       ? el("button", { type: "button", onclick: () => turn(column) }, column.title)
-      : column.title;
+      : column.unseen ? el("span", { class: "unseen" }, column.title) : column.title;
     return el("th", { scope: "col", class: column.kind || "" }, inside);
   });
   const table = el("table", { "aria-label": options.label }, el("thead", {}, el("tr", {}, ...heads)), body);

@@ -25,6 +25,8 @@ const PAGES = [
 ];
 const SOONEST = 1000; // milliseconds between two refreshes, and ten times as long as one takes
 
+const AGAIN = 5000; // milliseconds after a failure
+
 const main = document.getElementById("main");
 let page = null, due = 0, busy = false, wanted = false, took = 0;
 
@@ -76,6 +78,8 @@ async function refresh(news) {
 
 function failed(mine, error) {
   mine.failed?.remove();
+  clearTimeout(failed.again);
+  failed.again = setTimeout(() => { if (mine === page) refresh(); }, AGAIN);
   mine.failed = el("p", { class: "failure", role: "alert" }, error.text || `${error.message}: the collector cannot be reached`, " ", button("Try again", () => refresh()));
   main.prepend(mine.failed);
 }

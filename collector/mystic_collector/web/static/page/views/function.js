@@ -38,7 +38,7 @@ export function fleetFunction(main, { name, signal, query, again }) {
       section("How long calls last", "every column is twice as long as the one before", parts.bars)),
     relationPart,
     el("div", { class: "columns even" }, section("Decisions", "", decisions.node), section("Worth a cache?", "", parts.cache)),
-    section("Captured calls", "foreign text from the application; secrets are redacted there", parts.samples, parts.logs),
+    section("Captured calls", "foreign text from the application; secrets are redacted there", el("div", { class: "captured", tabindex: "0", role: "region", "aria-label": "Captured calls" }, parts.samples, parts.logs)),
     el("div", { class: "columns" }, section("Source", "", parts.source), section("Where it runs", "", parts.where)));
   put(head, el("h1", { class: "mono" }, plain(name)));
   let source = null, buttons = null;

@@ -23,7 +23,7 @@ export function hijacks(main, { name, signal, again }) {
     { title: "Ends", kind: "num", sort: (row) => row.expires_at ?? Infinity, text: (row) => until(row.expires_at) + (row.ends_soon ? "!" : ""), draw: (row) => (row.ends_soon ? tag(until(row.expires_at), "warn") : until(row.expires_at)) },
     { title: "Attached", kind: "num", sort: (row) => row.progress.attached, text: (row) => (row.off ? "off" : `${row.progress.attached} of ${row.progress.processes}`), draw: (row) => reach(row), hint: (row) => row.progress.summary },
     { title: "Effect", text: (row) => effectWord(row.impact).join(), draw: (row) => tag(...effectWord(row.impact)) },
-    { title: "", kind: "num", text: (row) => row.id + row.version, draw: (row) => button("Release", () => release(row, again), { "aria-label": `Release ${plain(row.target)}`, class: "small" }) },
+    { title: "Actions", unseen: true, kind: "num", text: (row) => row.id + row.version, draw: (row) => button("Release", () => release(row, again), { "aria-label": `Release ${plain(row.target)}`, class: "small" }) },
   ], { label: "Hijacks in force", sort: "Since", empty: "No hijacks: everything runs as it was written." });
   const audit = grid([
     { title: "When", text: (row) => date(row.at) }, { title: "Who", text: (row) => row.actor },

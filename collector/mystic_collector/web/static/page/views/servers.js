@@ -20,7 +20,7 @@ export function servers(main, { name, signal, again }) {
     { title: "Up for", kind: "num", text: (row) => (row.uptime === null ? "" : span(row.uptime)) },
     { title: "Restarts", kind: "num opt", text: (row) => String(row.restarts ?? "") },
     { title: "What it is doing", kind: "cut", text: (row) => [row.detail, row.remedy].filter(Boolean).join(": "), hint: (row) => `${row.detail}: ${row.remedy}` },
-    { title: "", kind: "num", text: (row) => row.name, draw: (row) => el("span", {}, button("Restart", () => act(row, "restart"), { class: "small", "aria-label": `Restart ${row.name}` }), " ", button("Stop", () => act(row, "stop"), { class: "small", "aria-label": `Stop ${row.name}` })) },
+    { title: "Actions", unseen: true, kind: "num", text: (row) => row.name, draw: (row) => el("span", {}, button("Restart", () => act(row, "restart"), { class: "small", "aria-label": `Restart ${row.name}` }), " ", button("Stop", () => act(row, "stop"), { class: "small", "aria-label": `Stop ${row.name}` })) },
   ], { label: "MCP servers", sort: "Server", up: true, empty: "No server runs. Start one from a template." });
   main.append(el("h1", {}, "MCP servers"), el("div", { class: "actions" }, start, health), list.node, chosen);
   let log = null;

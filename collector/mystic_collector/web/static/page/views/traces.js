@@ -4,7 +4,7 @@ import { ask } from "../api.js";
 import { choice, el, empty, field, put, section, tag } from "../dom.js";
 import { flame } from "../flame.js";
 import { grid } from "../grid.js";
-import { date, duration, exact, now, plain } from "../units.js";
+import { clock, date, duration, exact, now, plain } from "../units.js";
 
 const PERIODS = [["", "everything kept"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "1 hour"], ["86400", "1 day"]];
 
@@ -19,11 +19,11 @@ export function traces(main, { signal, query, again }) {
   };
   const known = el("datalist", { id: "known-functions" }), wrong = el("p", { class: "failure", role: "alert", hidden: true });
   const list = grid([
-    { title: "When", text: (row) => date(row.start) },
+    { title: "When", text: (row) => clock(row.start), hint: (row) => date(row.start) },
     { title: "Began with", kind: "name", text: (row) => row.name, href: (row) => `#/traces/${row.trace_id}`, hint: (row) => row.function },
     { title: "Service", kind: "dim opt", text: (row) => row.service },
     { title: "Duration", kind: "num", sort: (row) => row.duration, text: (row) => duration(row.duration) },
-    { title: "", kind: "bars opt", text: (row) => row.part, draw: (row) => el("span", { class: "meter", style: { "--part": `${row.part}%` } }) },
+    { title: "Compared", unseen: true, kind: "bars opt", text: (row) => row.part, draw: (row) => el("span", { class: "meter", style: { "--part": `${row.part}%` } }) },
     { title: "Spans", kind: "num", sort: (row) => row.span_count, text: (row) => exact(row.span_count) },
     { title: "Errors", kind: "num", sort: (row) => row.errors, text: (row) => (row.errors ? String(row.errors) : ""), draw: (row) => (row.errors ? tag(String(row.errors), "bad") : "") },
   ], { label: "Traces", empty: "No trace matches." });
@@ -54,7 +54,7 @@ export function traces(main, { signal, query, again }) {
       errors: wanted.errors.checked ? "true" : "", since: wanted.period.value ? now() - Number(wanted.period.value) : "",
     };
     try {
-      const found = await ask("api/traces", { query: { ...asked, limit: 100 }, signal });
+      const found = await ask("api/traces", { query: { ...asked, limit: 50 }, signal });
       wrong.hidden = true;
       const longest = Math.max(...found.traces.map((one) => one.duration), 1e-9);
       list.show(found.traces.map((one) => ({ ...one, part: ((100 * one.duration) / longest).toFixed(1) })));
