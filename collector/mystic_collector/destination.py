@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +36,14 @@ class Destination:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     compression: str = "gzip"
     timeout: float = 10.0
+
+
+def is_near(host: str) -> bool:
+    """Return whether a host's name or address is this machine's own, which no other reaches."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def read_destinations(

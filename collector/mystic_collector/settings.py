@@ -13,7 +13,7 @@ from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.strategy import STRATEGIES
 
-from mystic_collector.destination import Destination, read_destinations
+from mystic_collector.destination import Destination, is_near, read_destinations
 
 RUNS_SERVERS = ("auto", "docker", "sidecar", "off")
 SERVED_TYPES = ("archon", "npx", "uv", "python")
@@ -106,6 +106,11 @@ class Settings:
     oauth_resource: str = ""
     oauth_jwks: str = ""
     oauth_scope: str = ""
+
+    @property
+    def near(self) -> bool:
+        """Whether only this machine reaches what is bound."""
+        return is_near(self.host)
 
 
 def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:

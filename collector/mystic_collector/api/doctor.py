@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import reply
-from mystic_collector.security import LOCAL
 from mystic_collector.version import VERSION
 
 _NAMED = 3
@@ -63,7 +62,7 @@ def _key(parts: Parts) -> Finding:
     settings = parts.settings
     if settings.api_key:
         return Finding("key", "ok", "asked for")
-    if settings.host in LOCAL:
+    if settings.near:
         return Finding("key", "note", f"none is asked for; only this machine reaches {settings.host}")
     text = f"none is asked for, and {settings.host} is reached from outside: set MYSTIC_API_KEY_FILE on both sides"
     return Finding("key", "warn", text)

@@ -10,12 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx
 
-from mystic_collector.destination import Destination
+from mystic_collector.destination import Destination, is_near
 from mystic_collector.forward.answer import LATER, NEVER, TAKEN, Answer, judge
 from mystic_collector.forward.queue import Queue, Waiting
 from mystic_collector.version import VERSION
@@ -168,7 +167,9 @@ class Sender:
                 **self.destination.headers,
             },
             timeout=self.destination.timeout,
-            trust_env=not _near(self.destination.url),  # a proxy of the environment is for the outside
+            trust_env=not is_near(
+                urlsplit(self.destination.url).hostname or ""
+            ),  # a proxy of the environment is for the outside
         )
 
     def _failed(self, why: str) -> float:
@@ -186,12 +187,3 @@ class Sender:
             _log.info("%s takes telemetry again; %d items wait", self.destination.url, self.queue.items)
         self.failures = 0
         self.trouble = ""
-
-
-def _near(url: str) -> bool:
-    """Return whether a URL names this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
