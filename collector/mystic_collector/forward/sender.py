@@ -167,9 +167,8 @@ class Sender:
                 **self.destination.headers,
             },
             timeout=self.destination.timeout,
-            trust_env=not is_near(
-                urlsplit(self.destination.url).hostname or ""
-            ),  # a proxy of the environment is for the outside
+            # A proxy of the environment is for the outside.
+            trust_env=not is_near(urlsplit(self.destination.url).hostname or ""),
         )
 
     def _failed(self, why: str) -> float:
