@@ -19,6 +19,15 @@ from mystic_agent.scope import Scope
 
 _numbers = itertools.count()
 
+FORMS = {
+    "plain": "plain",
+    "coroutine": "coroutine",
+    "method": "Thing.method",
+    "by_class": "Thing.by_class",
+    "static": "Thing.static",
+}
+"""How a function may be called: the name of the form and the function's qualname."""
+
 
 @contextmanager
 def application(folder: Path, source: str, traces: float = 0.0) -> Iterator[tuple[ModuleType, Attachments]]:

@@ -94,15 +94,6 @@ CUSTOM = """
             return "other"
 """
 
-FORMS = {
-    "plain": "plain",
-    "coroutine": "coroutine",
-    "method": "Thing.method",
-    "by_class": "Thing.by_class",
-    "static": "Thing.static",
-}
-"""How a function may be called: the name of the form and the function's qualname."""
-
 
 class App:
     """The application and the hijacks in force in it."""

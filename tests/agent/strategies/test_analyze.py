@@ -6,20 +6,12 @@ import json
 import re
 
 import pytest
-from module_under_test import application
+from module_under_test import FORMS, application
 from mystic_agent.cache.digest import digests
 from mystic_agent.contract import analysis
 from mystic_agent.contract.analysis import FAILED, MOST_ACCESSES, MUTATED, RESULT, WHOLE, unpack
 from mystic_agent.rota import LEAST_CALLS, SEATS, TURN_SECONDS, Rota
 from mystic_agent.strategies.sampler import PAUSE_STRETCHES, Sampler
-
-FORMS = {
-    "plain": "plain",
-    "coroutine": "coroutine",
-    "method": "Thing.method",
-    "by_class": "Thing.by_class",
-    "static": "Thing.static",
-}
 
 
 class Told:

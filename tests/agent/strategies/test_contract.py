@@ -9,18 +9,12 @@ import threading
 from typing import NamedTuple
 
 import pytest
+from module_under_test import FORMS
 from mystic_agent.contract.strategy import STRATEGIES, parse_strategy
 from mystic_agent.guard import guard
 from mystic_agent.strategies import NAMES
 from mystic_agent.strategies.decision import Decision
 
-FORMS = {
-    "plain": "plain",
-    "coroutine": "coroutine",
-    "method": "Thing.method",
-    "by_class": "Thing.by_class",
-    "static": "Thing.static",
-}
 THREADS, CALLS = 8, 50
 
 
