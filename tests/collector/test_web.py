@@ -133,6 +133,8 @@ def test_every_file_that_the_page_names_is_there_and_none_is_elsewhere() -> None
         imports = re.findall(r'^import (?:[^"]* from )?"([^"]+)";', file.read_text(), re.MULTILINE)
         assert all(one.startswith(".") for one in imports), file
         waiting += [found for one in imports if (found := (file.parent / one).resolve()) not in reached]
+    preloaded = {STATIC / one.removeprefix("web/") for one in re.findall(r'modulepreload" href="([^"]+)"', page)}
+    assert preloaded == reached - {STATIC / "page" / "main.js"}, "what is imported is asked for at once"
     assert set((STATIC / "page").rglob("*.js")) - reached == {STATIC / "page" / "theme.js"}
 
 

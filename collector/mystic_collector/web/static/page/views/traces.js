@@ -38,7 +38,6 @@ export function traces(main, { signal, query, again }) {
     const asked = { service: wanted.service.value, function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(), errors: wanted.errors.checked ? "true" : "", period: wanted.period.value };
     const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value)).toString();
     history.replaceState(null, "", `#/traces${text ? `?${text}` : ""}`);
-    sign = "";
     again();
   }
 
@@ -59,8 +58,9 @@ export function traces(main, { signal, query, again }) {
       const longest = Math.max(...found.traces.map((one) => one.duration), 1e-9);
       list.show(found.traces.map((one) => ({ ...one, part: ((100 * one.duration) / longest).toFixed(1) })));
       listPart.note(`${found.count} of ${exact(status.store.spans)} spans kept`);
-      if (!graph.looking && sign !== found.traces[0]?.trace_id) await draw(asked);
-      sign = found.traces[0]?.trace_id;
+      const drawn = [asked.service, asked.function, wanted.period.value, found.traces[0]?.trace_id].join("\n");
+      if (!graph.looking && sign !== drawn) await draw(asked);
+      sign = drawn;
     } catch (error) {
       if (error.status !== 422) throw error;
       put(wrong, plain(`${error.field}: ${error.remedy}`));
