@@ -223,6 +223,7 @@ def build_app(servers: KubernetesServers, token: str, host: str) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await servers.wake()
         yield
         await servers.close()
 

@@ -118,11 +118,28 @@ class KubernetesServers:
         self._farewells: set[asyncio.Task[None]] = set()
         self._idle = Idle(self.stop)
         self._closing = False
+        self._waking: asyncio.Task[None] | None = None
 
     @property
     def mode(self) -> str:
         """What runs them."""
         return MODE
+
+    async def wake(self) -> None:
+        """Make the client, which takes a second on a busy machine, and begin to find what is there already."""
+        try:
+            await self._sites[""].cluster.ask(lambda: self._sites[""].cluster.api())
+        except ServersError as error:
+            _log.warning("%s", error)
+        self._waking = asyncio.create_task(self._looked_again(), name="find servers")
+
+    async def _looked_again(self) -> None:
+        try:
+            await self._adopted()
+        except ServersError as error:
+            _log.warning("the servers of before cannot be found now: %s", error)
+        else:
+            _log.info("%d MCP servers of before were found", len(self._all()))
 
     async def health(self) -> Health:
         """Tell whether the API server answers and lets us look at pods."""
@@ -479,6 +496,9 @@ class KubernetesServers:
         """Let go of the clusters; servers go on."""
         self._closing = True
         self._idle.close()
+        if self._waking is not None:
+            self._waking.cancel()
+            await asyncio.wait([self._waking])
         if self._farewells:
             await asyncio.wait(tuple(self._farewells), timeout=_LAST_STATE + 5.0)
         for site in self._sites.values():
