@@ -175,6 +175,17 @@ async def health(request: Request) -> Response:
     return reply(found.to_json(), 200 if found.ok else 503)
 
 
+async def one_health(request: Request) -> Response:
+    """Whether a server runs and answers, asked over MCP."""
+    name, servers = _named(request), await managed(request)
+    state = (await servers.servers.status(name)).state
+    try:
+        told = {"healthy": True, **await servers.calls.ping(name), "reason": "", "remedy": ""}
+    except ServersError as error:
+        told = {"healthy": False, "reason": error.what, "remedy": error.remedy}
+    return reply({"name": name, "state": state, **told}, 200 if told["healthy"] else 503)
+
+
 async def config(request: Request) -> Response:
     """What was set for managed servers."""
     settings = parts_of(request).settings
@@ -301,6 +312,7 @@ ROUTES = (
     Route("/api/mcp/servers/{name}/logs", logs),
     Route("/api/mcp/servers/{name}/logs", clear_logs, methods=["DELETE"]),
     Route("/api/mcp/servers/{name}/logs/stream", follow_logs),
+    Route("/api/mcp/servers/{name}/health", one_health),
     Route("/api/mcp/servers/{name}/tools", tools),
     Route("/api/mcp/servers/{name}/execute", execute, methods=["POST"]),
     Route("/servers/{name}/mcp", Clients()),

@@ -103,6 +103,12 @@ SERVERS = (
     Operation("get", f"{_ONE}/logs", "Newest lines of a server, oldest first", _LOGS, _SOME),
     Operation("delete", f"{_ONE}/logs", "Forget what it has written until now", _CLEARED),
     Operation("get", f"{_ONE}/logs/stream", "Its lines as they are written", _LINE, _SOME, result_media=_STREAM),
+    Operation(
+        "get",
+        f"{_ONE}/health",
+        "Whether a server runs and answers, asked over MCP",
+        fields(name=TEXT, state=TEXT, healthy=TRUTH, server_info=OBJECT, reason=TEXT, remedy=TEXT),
+    ),
     Operation("get", f"{_ONE}/tools", "The tools of a server", fields(name=TEXT, tools=list_of(OBJECT), count=WHOLE)),
     Operation(
         "post",

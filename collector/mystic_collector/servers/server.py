@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -110,9 +110,6 @@ class Health:
             "remedy": self.remedy,
             **self.facts,
         }
-
-
-Clock = Callable[[], float]
 
 
 def plain(text: str, most: int = 4000) -> str:

@@ -52,6 +52,8 @@ def test_a_server_is_started_watched_called_restarted_and_stopped(collector: Run
     assert {"echo", "whoami"} <= {tool["name"] for tool in found["tools"]}
     called = collector.post("/api/mcp/servers/probe/execute", {"tool": "echo", "arguments": {"text": "hi"}})
     assert called["content"] == [{"type": "text", "text": "hi"}]
+    health = collector.get("/api/mcp/servers/probe/health")
+    assert (health["healthy"], health["state"], health["server_info"]["name"]) == (True, "running", "probe")
     assert collector.post("/api/mcp/servers/probe/restart", {}, 202)["state"] == "starting"
     again = collector.get("/api/mcp/servers/probe", wait=20)
     assert (again["state"], again["restarts"]) == ("running", 1)
@@ -196,6 +198,9 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
         code, out, err = ask("call", "cli", "leave", "code=3")
         assert (code, out) == (1, "")
         assert "'cli' has ended" in err
+        sick = collector.client.get("/api/mcp/servers/cli/health")
+        assert (sick.status_code, sick.json()["healthy"], sick.json()["state"]) == (503, False, "failed")
+        assert "exit code 3" in sick.json()["reason"]
         assert ask("call", "cli", "echo", "no-value")[0] == 2
         assert ask("restart", "cli")[0] == 0
     finally:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mystic_collector.servers.docker import logs, network
@@ -15,8 +14,8 @@ from mystic_collector.servers.docker.container import MAIN, RESTARTS, SESSION, e
 from mystic_collector.servers.docker.engine import Engine, gone
 from mystic_collector.servers.docker.idle import Idle
 from mystic_collector.servers.docker.ours import Ours
-from mystic_collector.servers.docker.pipe import AttachedPipe, attach
 from mystic_collector.servers.docker.reading import MODE, judge, server_of
+from mystic_collector.servers.docker.sessions import Sessions
 from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany, UnknownServer
 from mystic_collector.servers.launch import RUNNER_IMAGES, image_of
 from mystic_collector.servers.protocol import Channel, Endpoint
@@ -24,25 +23,11 @@ from mystic_collector.servers.secrets import Read, from_folder
 from mystic_collector.servers.server import Health, LogLine, Server
 from mystic_collector.servers.spec import ServerSpec
 
-_log = logging.getLogger("mystic_collector.servers")
 _HEALTH_PATIENCE = 2.0
-_GOODBYE = 2
-"""Seconds a process has after the end of its input, before it is killed."""
-
-
-@dataclass(slots=True)
-class _Sessions:
-    """Sessions of one stdio server: who has the process that was started with it, and how many others there are."""
-
-    open: int = 0
-    first_taken: bool = False
 
 
 class DockerServers:
     """MCP servers as containers of one Docker engine; see :class:`~mystic_collector.servers.protocol.Servers`.
-
-    Of a stdio server, the process that was started with it serves the first session; every further one that is open at
-    the same time gets a container of its own from the same spec. After a session the process is begun anew.
 
     Args:
         owner: an id that is the same after a restart of this process, and nobody else's: what carries it in its
@@ -66,11 +51,9 @@ class DockerServers:
         self._engine = engine or Engine()
         self._ours = Ours(self._engine, owner, runners, secrets or from_folder(None))
         self._most = most
-        self._most_sessions = most_sessions
         self._begun: dict[str, Beginning] = {}
-        self._sessions: dict[str, _Sessions] = {}
+        self._sessions = Sessions(self._ours, most_sessions)
         self._admission = asyncio.Lock()
-        self._farewells: set[asyncio.Task[None]] = set()
         self._idle = Idle(self.stop)
         self._adopted = False
 
@@ -138,7 +121,7 @@ class DockerServers:
             await beginning.abandon()
         await self._ours.remove(await self._ours.containers(name=name))
         self._begun.pop(name, None)
-        self._sessions.pop(name, None)
+        self._sessions.forget(name)
         self._idle.forget(name)
         return found
 
@@ -212,75 +195,15 @@ class DockerServers:
             url = f"http://{where}:{found.spec.port}{found.spec.path}"
             yield Endpoint(url, "sse" if found.spec.transport == "sse" else "http")
             return
-        sessions = self._sessions.setdefault(name, _Sessions())
-        if sessions.open >= self._most_sessions:
-            raise TooMany(
-                f"{name!r} has {sessions.open} sessions, as many as it may have",
-                "end one, or raise MYSTIC_SERVERS_MAX_SESSIONS",
-            )
-        sessions.open += 1
-        first = not sessions.first_taken
-        sessions.first_taken = True
-        opened: tuple[AttachedPipe, str] | None = None
-        try:
-            opened = await self._process(found.spec, attributes, first)
-            yield opened[0]
-        finally:
-            self._part(name, sessions, first, opened)
-
-    async def _process(self, spec: ServerSpec, main: dict[str, Any], first: bool) -> tuple[AttachedPipe, str]:
-        """Return a process of a session's own and its container."""
-        if first:
-            return await attach(self._engine, main["Id"]), main["Id"]
-        identity = await self._ours.create(spec, SESSION, 0)
-        try:
-            pipe = await attach(self._engine, identity)  # before it runs: nothing it says can be missed
-            await self._engine.ask(lambda client: client.api.start(identity))
-        except BaseException:
-            await asyncio.shield(self._ours.remove_by_id(identity))
-            raise
-        return pipe, identity
-
-    def _part(self, name: str, sessions: _Sessions, first: bool, opened: tuple[AttachedPipe, str] | None) -> None:
-        """End a session's process behind; its place is free once it is gone."""
-
-        async def farewell() -> None:
-            try:
-                if opened is not None and self._sessions.get(name) is sessions:  # else it was taken away meanwhile
-                    await self._end(name, *opened, first)
-            except ServersError as error:
-                if not gone(error):
-                    _log.warning("a session of server %r could not be ended: %s", name, error)
-            finally:
-                if opened is not None:
-                    opened[0].close()
-                sessions.open -= 1
-                if first:
-                    sessions.first_taken = False
-
-        task = asyncio.create_task(farewell(), name=f"end a session of {name}")
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
-
-    async def _end(self, name: str, pipe: AttachedPipe, identity: str, first: bool) -> None:
-        """End a session's process; one of the server itself that has failed stays, for people to see why."""
-        found = await self._ours.inspect(identity)
-        verdict = judge(found["State"], self._spec(found))
-        if verdict.state == "failed":
-            _log.warning("server %r failed in a session: %s", name, verdict.detail)
-        pipe.end_input()
-        if not first:
-            await self._ours.remove_by_id(identity)
-        elif verdict.state != "failed":
-            await self._ours.renew(identity, _GOODBYE)
+        async with self._sessions.open(found.spec, attributes["Id"]) as pipe:
+            yield pipe
 
     async def close(self) -> None:
         """Let go of the engine; what is being started goes on as far as it has come."""
         self._idle.close()
         for one in self._begun.values():
             await one.abandon(leave=True)
-        if self._farewells:
-            await asyncio.wait(tuple(self._farewells), timeout=_GOODBYE + 5.0)
+        await self._sessions.close()
         self._engine.close()
 
     async def _adopted_once(self) -> None:
@@ -315,9 +238,8 @@ class DockerServers:
 
     async def _seen(self, attributes: dict[str, Any]) -> Server:
         spec = self._spec(attributes)
-        sessions = self._sessions.get(spec.name)
         told = attributes["State"]
-        if sessions is not None and sessions.first_taken and told["Status"] in ("exited", "restarting"):
+        if self._sessions.has_first(spec.name) and told["Status"] in ("exited", "restarting"):
             told = {**told, "Status": "running"}  # between two sessions its process is begun anew
             return server_of(spec, {**attributes, "State": told})
         server = server_of(spec, attributes)

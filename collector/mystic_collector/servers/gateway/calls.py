@@ -96,20 +96,22 @@ class Calls:
         return found
 
     async def ping(self, name: str) -> dict[str, Any]:
-        """Return who a server says it is.
+        """Return who a server says it is, once it has answered a question.
 
         Raises:
             ServersError: when it does not answer.
         """
 
         async def question(client: Client) -> dict[str, Any]:
+            if client.server_capabilities.tools:  # MCP's own ping is gone since 2026-07-28
+                await client.list_tools()
             info = client.server_info
             return {
                 "protocol_version": client.protocol_version,
                 "server_info": info.model_dump(by_alias=True, mode="json", exclude_none=True) if info else {},
             }
 
-        found: dict[str, Any] = await self.ask(name, "ping", question)
+        found: dict[str, Any] = await self.ask(name, "tools/list", question)
         return found
 
     def forget(self, name: str) -> None:
