@@ -4,87 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets as randomness
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from mystic_collector.servers.docker.idle import Idle
-from mystic_collector.servers.errors import NameTaken, NotRunning, Rejected, ServersError, TooMany, UnknownServer
-from mystic_collector.servers.launch import RUNNER_IMAGES, image_of
+from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany
+from mystic_collector.servers.launch import image_of
 from mystic_collector.servers.protocol import Channel, Endpoint
 from mystic_collector.servers.secrets import Read
 from mystic_collector.servers.server import Health, LogLine, Server
 from mystic_collector.servers.spec import ServerSpec
 from mystic_collector.sidecar import logs
-from mystic_collector.sidecar.attach import AttachedPipe, attach
-from mystic_collector.sidecar.cluster import Cluster, Pod
+from mystic_collector.sidecar.cluster import Cluster
+from mystic_collector.sidecar.fleet import Held, Site
 from mystic_collector.sidecar.pod import (
-    CREATED,
     MAIN,
-    NAME,
-    OWNER,
     REQUEST,
-    RESTARTS,
-    ROLE,
-    SESSION,
     TAKEN,
-    Making,
     annotation,
-    label,
-    pod_of,
-    spec_of,
 )
-from mystic_collector.sidecar.pods import Pods
-from mystic_collector.sidecar.reading import MODE, has_ended, is_up, judge, server_of
-from mystic_collector.sidecar.refusals import Conflict
+from mystic_collector.sidecar.reading import MODE, has_ended, is_up
+from mystic_collector.sidecar.sessions import LAST_STATE, TICK, PodSessions
 from mystic_collector.sidecar.settings import SidecarSettings
 
 _log = logging.getLogger("mystic_collector.sidecar")
 _HEALTH_PATIENCE = 1.8
-_LAST_STATE = 5.0
-"""Seconds the cluster has to say how a process ended, after its connection has."""
-_TICK = 1.0
 
 
-@dataclass(slots=True)
-class _Site:
-    """One cluster and what is seen of it."""
-
-    cluster: Cluster
-    pods: Pods
-    adopted: bool = False
-
-
-@dataclass(slots=True)
-class _Held:
-    """A server's pod and where it is."""
-
-    site: _Site
-    pod: Pod
-    spec: ServerSpec
-
-
-@dataclass(slots=True)
-class _Sessions:
-    """Sessions of one stdio server: who has the process that was started with it, and how many others there are."""
-
-    open: int = 0
-    first_taken: bool = False
-
-
-@dataclass(slots=True)
-class _Opened:
-    """One session's process."""
-
-    site: _Site
-    pod: Pod
-    first: bool
-    pipe: AttachedPipe | None = field(default=None)
-
-
-class KubernetesServers:
+class KubernetesServers(PodSessions):
     """MCP servers as pods of one or several clusters.
 
     Of a stdio server, the process that was started with it serves the first session; every further one that is open at
@@ -104,20 +53,8 @@ class KubernetesServers:
         hide: Read | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings
-        self._runners = {**RUNNER_IMAGES, **settings.images}
-        if clusters is None:
-            clusters = {context: Cluster(settings.namespace, context) for context in ("", *settings.contexts)}
-        selector = f"{OWNER}={settings.prefix}"
-        self._sites = {context: _Site(one, Pods(one, selector)) for context, one in clusters.items()}
-        self._hide = hide
-        self._clock = clock
-        self._claimant = f"mystic-{randomness.token_hex(8)}"
-        self._admission = asyncio.Lock()
-        self._sessions: dict[str, _Sessions] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
+        super().__init__(settings, clusters, hide, clock)
         self._idle = Idle(self.stop)
-        self._closing = False
         self._waking: asyncio.Task[None] | None = None
 
     @property
@@ -152,8 +89,6 @@ class KubernetesServers:
             return Health(False, MODE, error.what, error.remedy)
         return Health(True, MODE, facts={"namespace": own.namespace, "contexts": sorted(filter(None, self._sites))})
 
-    # -- starting and ending ----------------------------------------------------------------------------------------
-
     async def start(self, spec: ServerSpec, request: str = "") -> Server:
         """Begin to start a server; a repeated ``request`` gets the answer of the first."""
         image_of(spec, self._runners)  # refused before anything is made
@@ -166,38 +101,14 @@ class KubernetesServers:
                     return self._seen(held)
                 raise NameTaken.named(spec.name)
             self._admit()
-            return self._seen(await self._make(site, spec, MAIN, request=request))
-
-    def _site(self, spec: ServerSpec) -> _Site:
-        context = spec.placement.context
-        if context not in self._sites:
-            known = ", ".join(filter(None, self._sites)) or "none"
-            raise Rejected(
-                f"no cluster {context!r} is known here", f"name one of MCP_SIDECAR_CONTEXTS ({known}), or leave it out"
-            )
-        return self._sites[context]
+            made = await self._make(site, spec, MAIN, request=request)
+            self._idle.watch(spec)
+            return self._seen(made)
 
     def _admit(self) -> None:
         live = [held for held in self._all() if self._seen(held).state in ("starting", "running")]
         if len(live) >= self._settings.most:
             raise TooMany(f"there are {len(live)} servers, as many as may be", "stop one, or raise MYSTIC_SERVERS_MAX")
-
-    async def _make(self, site: _Site, spec: ServerSpec, role: str, restarts: int = 0, request: str = "") -> _Held:
-        making = Making(
-            owner=self._settings.prefix,
-            image=image_of(spec, self._runners),
-            pull_policy=self._settings.pull_policy,
-            restart=self._settings.restart,
-            role=role,
-            restarts=restarts,
-            request=request,
-            now=self._clock(),
-        )
-        pod = await site.cluster.apply(pod_of(spec, making))
-        site.pods.put(pod)
-        if role == MAIN:
-            self._idle.watch(spec)
-        return _Held(site, pod, spec)
 
     async def stop(self, name: str) -> Server:
         """End a server and take it away."""
@@ -219,31 +130,6 @@ class KubernetesServers:
             self._sessions.pop(name, None)
             return self._seen(await self._renewed(held, self._restarts(held) + 1, request))
 
-    def _restarts(self, held: _Held) -> int:
-        text = annotation(held.pod, RESTARTS)
-        return int(text) if text.isdigit() else 0
-
-    async def _renewed(self, held: _Held, restarts: int, request: str = "") -> _Held:
-        """Put a fresh pod in a server's place; made first, so that there is never none."""
-        former = [*self._of(held.site, held.spec.name)]
-        if restarts == self._restarts(held):  # sessions of others go on
-            former = [held.pod]
-        try:
-            made = await self._make(held.site, held.spec, MAIN, restarts, request)
-        except Rejected:  # there may be room for one only
-            await self._remove(held.site, former)
-            return await self._make(held.site, held.spec, MAIN, restarts, request)
-        await self._remove(held.site, former)
-        return made
-
-    async def _remove(self, site: _Site, found: list[Pod]) -> None:
-        for pod in found:
-            if not pod.get("gone"):
-                await site.cluster.delete(pod["metadata"]["name"], pod["metadata"]["uid"], self._settings.grace)
-            site.pods.forget(pod)
-
-    # -- looking ----------------------------------------------------------------------------------------------------
-
     async def status(self, name: str, wait: float = 0.0) -> Server:
         """Return a server as it is; nobody is asked for it."""
         await self._adopted()
@@ -253,53 +139,12 @@ class KubernetesServers:
             found, left = self._seen(held), until - time.monotonic()
             if found.state != "starting" or left <= 0:
                 return found
-            await held.site.pods.change(min(left, _TICK))
+            await held.site.pods.change(min(left, TICK))
 
     async def listed(self) -> tuple[Server, ...]:
         """Return all servers, by name."""
         await self._adopted()
         return tuple(self._seen(held) for held in sorted(self._all(), key=lambda held: held.spec.name))
-
-    def _seen(self, held: _Held) -> Server:
-        found = server_of(held.spec, held.pod, self._clock(), self._values(held.spec))
-        sessions = self._sessions.get(held.spec.name)
-        between = found.state == "starting" or (found.state == "stopped" and has_ended(held.pod))
-        if sessions is not None and sessions.first_taken and between:
-            return replace(found, state="running", detail="", remedy="")  # between two sessions its pod is replaced
-        return found
-
-    def _values(self, spec: ServerSpec) -> list[str]:
-        """Return what must not be read in a log, as far as it is known here."""
-        found = [*spec.env.values()]
-        for one in spec.secrets:
-            try:
-                found += [self._hide(one)] if self._hide is not None else []
-            except ServersError:
-                continue
-        return found
-
-    def _of(self, site: _Site, name: str) -> list[Pod]:
-        return [pod for pod in site.pods if label(pod, NAME) == name]
-
-    def _all(self) -> list[_Held]:
-        """Return the newest pod of every server."""
-        found: dict[str, _Held] = {}
-        for site in self._sites.values():
-            mains = [pod for pod in site.pods if label(pod, ROLE) == MAIN]
-            for pod in sorted(mains, key=lambda pod: float(annotation(pod, CREATED) or 0.0)):
-                spec = spec_of(pod)
-                if spec is not None and not (pod.get("gone") and spec.name in found):
-                    found[spec.name] = _Held(site, pod, spec)
-        return list(found.values())
-
-    def _find(self, name: str) -> _Held | None:
-        return next((held for held in self._all() if held.spec.name == name), None)
-
-    def _known(self, name: str) -> _Held:
-        held = self._find(name)
-        if held is None:
-            raise UnknownServer.named(name)
-        return held
 
     async def logs(self, name: str, tail: int = 200, since: float = 0.0) -> tuple[LogLine, ...]:
         """Return the newest lines, of sessions' pods too."""
@@ -322,8 +167,6 @@ class KubernetesServers:
         async for line in logs.follow(held.site.cluster, pod, held.spec, values, tail, since):
             yield line
 
-    # -- sessions ---------------------------------------------------------------------------------------------------
-
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator[Channel]:
         """Return the way to a running server's MCP side."""
@@ -340,123 +183,12 @@ class KubernetesServers:
             async with self._session(held) as pipe:
                 yield pipe
 
-    def _endpoint(self, held: _Held) -> Endpoint:
+    def _endpoint(self, held: Held) -> Endpoint:
         where = (held.pod.get("status") or {}).get("podIP", "")
         host = f"[{where}]" if ":" in where else where
         return Endpoint(
             f"http://{host}:{held.spec.port}{held.spec.path}", "sse" if held.spec.transport == "sse" else "http"
         )
-
-    @asynccontextmanager
-    async def _session(self, held: _Held) -> AsyncIterator[AttachedPipe]:
-        name = held.spec.name
-        sessions = self._sessions.setdefault(name, _Sessions())
-        if sessions.open >= self._settings.most_sessions:
-            raise TooMany(
-                f"{name!r} has {sessions.open} sessions, as many as it may have",
-                "end one, or raise MYSTIC_SERVERS_MAX_SESSIONS",
-            )
-        first = not sessions.first_taken
-        opened: _Opened | None = None
-        sessions.open += 1
-        sessions.first_taken = True
-        try:
-            opened = await self._process(held, first)
-            opened.pipe = await self._attached(opened, held.spec)
-            yield opened.pipe
-        finally:
-            self._part(name, sessions, first, opened)
-
-    async def _process(self, held: _Held, first: bool) -> _Opened:
-        """Return a pod of a session's own: the server's, when nobody has it, else a new one."""
-        if first and await self._claimed(held):
-            return _Opened(held.site, held.pod, True)
-        made = await self._make(held.site, held.spec, SESSION)
-        return _Opened(made.site, made.pod, False)
-
-    async def _claimed(self, held: _Held) -> bool:
-        """Take a server's pod for a session; of two processes that want it, the cluster gives it to one."""
-        meta = held.pod["metadata"]
-        claim = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": meta["name"], "uid": meta["uid"], "annotations": {TAKEN: self._claimant}},
-        }
-        try:
-            held.site.pods.put(await held.site.cluster.apply(claim, self._claimant))
-        except Conflict:
-            return False
-        return True
-
-    async def _attached(self, opened: _Opened, spec: ServerSpec) -> AttachedPipe:
-        """Return the pipe of a session's process, once that runs."""
-        name, until = opened.pod["metadata"]["name"], time.monotonic() + spec.timeout
-        while True:
-            pod = opened.site.pods.latest(name)
-            if pod is not None and is_up(pod):
-                return await attach(opened.site.cluster, name)
-            state, detail, remedy = judge(spec, pod, self._clock()) if pod else ("stopped", "it was stopped", "")
-            if state in ("failed", "stopped") or time.monotonic() > until:
-                raise NotRunning(f"a process of {spec.name!r} could not be begun: {detail}", remedy)
-            await opened.site.pods.change(_TICK)
-
-    def _part(self, name: str, sessions: _Sessions, first: bool, opened: _Opened | None) -> None:
-        """End a session's process behind; its place is free once it is gone."""
-
-        async def farewell() -> None:
-            try:
-                if opened is not None:
-                    await self._end(name, sessions, opened)
-            except ServersError as error:
-                _log.warning("a session of server %r could not be ended: %s", name, error)
-            finally:
-                sessions.open -= 1
-                if first:
-                    sessions.first_taken = False
-
-        task = asyncio.create_task(farewell(), name=f"end a session of {name}")
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
-
-    async def _end(self, name: str, sessions: _Sessions, opened: _Opened) -> None:
-        """End a session's process; one of the server itself that has failed stays, for people to see why."""
-        ended = opened.pipe is not None and opened.pipe.ended
-        if opened.pipe is not None:
-            await opened.pipe.close()
-        if not opened.first:
-            pod = opened.site.pods.latest(opened.pod["metadata"]["name"])
-            await self._remove(opened.site, [pod] if pod else [])
-            return
-        if ended:
-            await self._settled(opened)
-        async with self._admission:
-            held = self._find(name)
-            same = held is not None and held.pod["metadata"]["uid"] == opened.pod["metadata"]["uid"]
-            if held is None or not same or self._sessions.get(name) is not sessions:
-                return  # it was taken away, or begun anew, meanwhile
-            if has_ended(held.pod) and self._judged(held) == "failed":
-                _log.warning("server %r failed in a session: %s", name, self._seen(held).detail)
-                return
-            fresh = await self._renewed(held, self._restarts(held))
-        until = time.monotonic() + held.spec.timeout
-        while not self._closing and time.monotonic() < until:
-            pod = fresh.site.pods.latest(fresh.pod["metadata"]["name"])
-            if pod is None or judge(held.spec, pod, self._clock())[0] != "starting":
-                return
-            await fresh.site.pods.change(_TICK)
-
-    def _judged(self, held: _Held) -> str:
-        return judge(held.spec, held.pod, self._clock())[0]
-
-    async def _settled(self, opened: _Opened) -> None:
-        until = time.monotonic() + _LAST_STATE
-        while not self._closing and time.monotonic() < until:
-            pod = opened.site.pods.latest(opened.pod["metadata"]["name"])
-            if pod is None or has_ended(pod):
-                return
-            await opened.site.pods.change(_TICK)
-
-    # -- taking over ------------------------------------------------------------------------------------------------
 
     async def _adopted(self) -> None:
         if all(site.adopted for site in self._sites.values()):
@@ -482,7 +214,7 @@ class KubernetesServers:
                 site.adopted = True
                 await self._adopt_site(site)
 
-    async def _adopt_site(self, site: _Site) -> None:
+    async def _adopt_site(self, site: Site) -> None:
         kept = {held.pod["metadata"]["uid"] for held in self._all()}
         await self._remove(site, [pod for pod in site.pods if pod["metadata"]["uid"] not in kept])
         for held in self._all():
@@ -500,7 +232,7 @@ class KubernetesServers:
             self._waking.cancel()
             await asyncio.wait([self._waking])
         if self._farewells:
-            await asyncio.wait(tuple(self._farewells), timeout=_LAST_STATE + 5.0)
+            await asyncio.wait(tuple(self._farewells), timeout=LAST_STATE + 5.0)
         for site in self._sites.values():
             await site.pods.close()
             site.cluster.close()

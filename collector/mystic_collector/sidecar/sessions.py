@@ -1,0 +1,158 @@
+"""Sessions of stdio servers: each has a pod of its own, which ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from mystic_collector.servers.errors import NotRunning, ServersError, TooMany
+from mystic_collector.servers.secrets import Read
+from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.sidecar.attach import AttachedPipe, attach
+from mystic_collector.sidecar.cluster import Cluster, Pod
+from mystic_collector.sidecar.fleet import Fleet, Held, Sessions, Site
+from mystic_collector.sidecar.pod import SESSION, TAKEN
+from mystic_collector.sidecar.reading import has_ended, is_up, judge
+from mystic_collector.sidecar.refusals import Conflict
+from mystic_collector.sidecar.settings import SidecarSettings
+
+_log = logging.getLogger("mystic_collector.sidecar")
+LAST_STATE = 5.0
+"""Seconds the cluster has to say how a process ended, after its connection has."""
+
+TICK = 1.0
+"""Seconds after which what depends on the time is looked at again."""
+
+
+@dataclass(slots=True)
+class _Opened:
+    """One session's process."""
+
+    site: Site
+    pod: Pod
+    first: bool
+    pipe: AttachedPipe | None = None
+
+
+class PodSessions(Fleet):
+    """The fleet, and the sessions with its servers."""
+
+    def __init__(
+        self,
+        settings: SidecarSettings,
+        clusters: Mapping[str, Cluster] | None,
+        hide: Read | None,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(settings, clusters, hide, clock)
+        self._farewells: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def _session(self, held: Held) -> AsyncIterator[AttachedPipe]:
+        name = held.spec.name
+        sessions = self._sessions.setdefault(name, Sessions())
+        if sessions.open >= self._settings.most_sessions:
+            raise TooMany(
+                f"{name!r} has {sessions.open} sessions, as many as it may have",
+                "end one, or raise MYSTIC_SERVERS_MAX_SESSIONS",
+            )
+        first = not sessions.first_taken
+        opened: _Opened | None = None
+        sessions.open += 1
+        sessions.first_taken = True
+        try:
+            opened = await self._process(held, first)
+            opened.pipe = await self._attached(opened, held.spec)
+            yield opened.pipe
+        finally:
+            self._part(name, sessions, first, opened)
+
+    async def _process(self, held: Held, first: bool) -> _Opened:
+        """Return a pod of a session's own: the server's, when nobody has it, else a new one."""
+        if first and await self._claimed(held):
+            return _Opened(held.site, held.pod, True)
+        made = await self._make(held.site, held.spec, SESSION)
+        return _Opened(made.site, made.pod, False)
+
+    async def _claimed(self, held: Held) -> bool:
+        """Take a server's pod for a session; of two processes that want it, the cluster gives it to one."""
+        meta = held.pod["metadata"]
+        claim = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": meta["name"], "uid": meta["uid"], "annotations": {TAKEN: self._claimant}},
+        }
+        try:
+            held.site.pods.put(await held.site.cluster.apply(claim, self._claimant))
+        except Conflict:
+            return False
+        return True
+
+    async def _attached(self, opened: _Opened, spec: ServerSpec) -> AttachedPipe:
+        """Return the pipe of a session's process, once that runs."""
+        name, until = opened.pod["metadata"]["name"], time.monotonic() + spec.timeout
+        while True:
+            pod = opened.site.pods.latest(name)
+            if pod is not None and is_up(pod):
+                return await attach(opened.site.cluster, name)
+            state, detail, remedy = judge(spec, pod, self._clock()) if pod else ("stopped", "it was stopped", "")
+            if state in ("failed", "stopped") or time.monotonic() > until:
+                raise NotRunning(f"a process of {spec.name!r} could not be begun: {detail}", remedy)
+            await opened.site.pods.change(TICK)
+
+    def _part(self, name: str, sessions: Sessions, first: bool, opened: _Opened | None) -> None:
+        """End a session's process behind; its place is free once it is gone."""
+
+        async def farewell() -> None:
+            try:
+                if opened is not None:
+                    await self._end(name, sessions, opened)
+            except ServersError as error:
+                _log.warning("a session of server %r could not be ended: %s", name, error)
+            finally:
+                sessions.open -= 1
+                if first:
+                    sessions.first_taken = False
+
+        task = asyncio.create_task(farewell(), name=f"end a session of {name}")
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _end(self, name: str, sessions: Sessions, opened: _Opened) -> None:
+        """End a session's process; one of the server itself that has failed stays, for people to see why."""
+        ended = opened.pipe is not None and opened.pipe.ended
+        if opened.pipe is not None:
+            await opened.pipe.close()
+        if not opened.first:
+            pod = opened.site.pods.latest(opened.pod["metadata"]["name"])
+            await self._remove(opened.site, [pod] if pod else [])
+            return
+        if ended:
+            await self._settled(opened)
+        async with self._admission:
+            held = self._find(name)
+            same = held is not None and held.pod["metadata"]["uid"] == opened.pod["metadata"]["uid"]
+            if held is None or not same or self._sessions.get(name) is not sessions:
+                return  # it was taken away, or begun anew, meanwhile
+            if has_ended(held.pod) and self._judged(held) == "failed":
+                _log.warning("server %r failed in a session: %s", name, self._seen(held).detail)
+                return
+            fresh = await self._renewed(held, self._restarts(held))
+        until = time.monotonic() + held.spec.timeout
+        while not self._closing and time.monotonic() < until:
+            pod = fresh.site.pods.latest(fresh.pod["metadata"]["name"])
+            if pod is None or judge(held.spec, pod, self._clock())[0] != "starting":
+                return
+            await fresh.site.pods.change(TICK)
+
+    async def _settled(self, opened: _Opened) -> None:
+        until = time.monotonic() + LAST_STATE
+        while not self._closing and time.monotonic() < until:
+            pod = opened.site.pods.latest(opened.pod["metadata"]["name"])
+            if pod is None or has_ended(pod):
+                return
+            await opened.site.pods.change(TICK)
