@@ -42,7 +42,7 @@ function form({ target, service, known, strategy, options, done, strategies, clo
       given[one.option] = input(one, value);
       return field(one.option.replaceAll("_", " "), given[one.option].node, one.help);
     });
-    put(set, rows.slice(0, MAIN), rows.length > MAIN ? el("details", {}, el("summary", {}, `${rows.length - MAIN} more options`), ...rows.slice(MAIN)) : null, rows.length ? null : empty("It has no options."));
+    put(set, rows.slice(0, MAIN), rows.length > MAIN ? el("details", {}, el("summary", {}, `${rows.length - MAIN} more options`), el("div", { class: "options" }, rows.slice(MAIN))) : null, rows.length ? null : empty("It has no options."));
   }
 
   function body() {
@@ -64,6 +64,7 @@ function form({ target, service, known, strategy, options, done, strategies, clo
   const dry = () => attempt(async () => {
     const told = await ask(path, { method, body: body(), query: { dry_run: true } });
     put(outcome, trial(told), el("h3", {}, "What changes in the set"), drawn(difference(known, told.hijack)));
+    outcome.scrollIntoView({ block: "nearest" });
   });
   const send = () => attempt(async () => {
     const before = (await ask("api/hijacks")).version;

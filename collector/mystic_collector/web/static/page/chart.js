@@ -72,7 +72,7 @@ export function histogram(bars, { width = 260, height = 96, labels = true } = {}
     const bar = svg("rect", { x: index * step, y: height - tall, width: Math.max(step - 1.5, 1), height: tall, rx: 1 });
     bar.append(svg("title", {}, `${exact(one.count)} calls of ${duration(one.above)} to ${duration(one.up_to)}`));
     sheet.append(bar);
-    if (labels && (index === 0 || index === bars.length - 1 || (index % Math.ceil(bars.length / 5) === 0 && index < bars.length - 1))) {
+    if (labels && index % Math.ceil(bars.length / 4) === 0) {
       sheet.append(svg("text", { x: index * step, y: height + 13 }, duration(one.above)));
     }
   });

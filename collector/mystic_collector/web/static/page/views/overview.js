@@ -72,7 +72,7 @@ export function overview(main, { signal, again }) {
     figures.Functions.show(count(metrics.summary.total_functions), `${count(metrics.summary.called_functions)} called`);
     figures.Processes.show(String(status.processes.filter((one) => one.connected).length), `${status.services.length} service${status.services.length === 1 ? "" : "s"}`);
     figures.Hijacks.show(String(status.hijacks.count), `version ${status.hijacks.version}`);
-    figures.Overhead.show(share(status.overhead.mean_share_of_core), "of a core, the agents'");
+    figures.Overhead.show(share(status.overhead.mean_share_of_core), "of one core");
     figures.Dropped.show(count(dropped), dropped ? "see below" : "nothing was lost", dropped ? "bad" : "");
   }
 

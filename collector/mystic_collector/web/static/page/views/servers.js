@@ -98,7 +98,7 @@ async function starting(done) {
   dialog("Start a server", (close) => {
     const pick = choice([...templates.map((one) => [one.name, `${one.title}: ${one.description}`]), ["", "something else"]], templates[0]?.name, { onchange: unfold });
     const inputs = {
-      name: el("input", { type: "text", required: true, pattern: "[a-z0-9][a-z0-9-]{0,39}", spellcheck: "false" }),
+      name: el("input", { type: "text", required: true, pattern: "[a-z0-9][a-z0-9\\-]{0,39}", spellcheck: "false" }),
       server_type: choice(["npx", "uv", "python", "docker", "archon"], "npx"),
       package: el("input", { type: "text", spellcheck: "false" }), image: el("input", { type: "text", spellcheck: "false" }),
       args: el("input", { type: "text", spellcheck: "false" }), transport: choice(["stdio", "http", "sse"], "stdio"), port: el("input", { type: "text", inputmode: "numeric" }),
