@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 FLAGS = (
     "--no-sandbox",
@@ -77,8 +77,11 @@ class Window:
         raise AssertionError("unreachable")
 
     def says(self, text: str, inside: str = "#main") -> None:
-        """Return once ``text`` is to be read."""
-        self.page.locator(inside, has_text=text).first.wait_for()
+        """Return once ``text`` is to be read; what is hidden is not."""
+        if inside == "#main":
+            expect(self.page.locator(inside)).to_contain_text(text, use_inner_text=True, timeout=PATIENCE)
+        else:
+            self.page.locator(inside, has_text=text).first.wait_for()
 
     def units(self, name: str, value: float | None) -> str:
         """Return a figure as the page writes it."""
