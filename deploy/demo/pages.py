@@ -1,13 +1,12 @@
 """Takes the pictures of the page: ``python deploy/demo/pages.py URL FUNCTION`` writes docs/images/page-*.png.
 
 The collector at URL must have been busy with a real service, such as the one that ``make demo KEEP=1`` leaves running.
-Needs Chromium (``MYSTIC_TEST_CHROMIUM`` or ``chromium`` on PATH) and Pillow.
+Needs ``chromium`` on PATH, and Pillow.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -26,7 +25,7 @@ def main() -> int:
         print(__doc__, file=sys.stderr)
         return 2
     url, function = sys.argv[1].rstrip("/"), sys.argv[2]
-    chromium = os.environ.get("MYSTIC_TEST_CHROMIUM") or shutil.which("chromium")
+    chromium = shutil.which("chromium")
     pages = (
         ("overview", "", "light", 1280, 860),
         ("function", f"functions/{function}", "light", 1280, 1250),
