@@ -315,6 +315,7 @@ DJANGO = """
 
 @pytest.mark.parametrize("function", ["named", "language", "today"])
 def test_what_django_answers_for_the_users_language_or_time_zone_is_refused(tmp_path, function):
+    pytest.importorskip("django", reason="Django is not installed here")
     with application(tmp_path, DJANGO) as (module, attachments):
         name = f"{module.__name__}:{function}"
         attachments.apply([hijack(name, {"cache": {"ttl": "1h"}})])
@@ -343,6 +344,7 @@ FLASK = """
 
 
 def test_flask_serves_each_user_their_own_result(tmp_path):
+    pytest.importorskip("flask", reason="Flask is not installed here")
     with application(tmp_path, FLASK) as (module, attachments):
         name = f"{module.__name__}:greeting"
         client = module.app.test_client()
@@ -391,8 +393,7 @@ FASTAPI = """
 
 
 def test_fastapi_serves_each_user_their_own_result(tmp_path):
-    import httpx
-
+    httpx = pytest.importorskip("httpx", reason="httpx is not installed here")
     with application(tmp_path, FASTAPI) as (module, attachments):
         names = [f"{module.__name__}:{function}" for function in ("greeting", "later")]
 
