@@ -85,6 +85,11 @@ SOURCE = """
         def visit_list(self, node): return [self.visit(one) for one in node[1:]]
         def render(self, parts): return [one.render() for one in parts]
         def plainly(self): return getattr(self, "x", None)
+
+    class Based(Shop):
+        def __init__(self, items): super().__init__(items)
+
+    def builds(items): return Based(items)
 """
 
 
@@ -156,6 +161,10 @@ def test_the_way_there_is_told(module):
 @pytest.mark.parametrize("qualname", ["pure", "Shop.plain", "local_list", "makes", "Visitor.plainly"])
 def test_pure_functions_reach_nothing(module, qualname):
     assert touched(module, qualname) == {}
+
+
+def test_the_constructor_of_a_base_is_no_recursion(module):
+    assert "recursion" not in {category for category, _ in touched(module, "builds")}
 
 
 def test_logging_is_told_apart_from_what_matters(module):

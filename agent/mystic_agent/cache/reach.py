@@ -240,7 +240,7 @@ def _done(code: CodeType, function: FunctionType, holder: type | None) -> Iterat
                     yield "global", f"{module}.{before.argval}"
         elif operation in ("LOAD_ATTR", "LOAD_METHOD"):
             yield from _asked(steps[at - 1] if at else None, name, space, module)
-            if name == function.__name__:
+            if name == function.__name__ and not name.startswith("__"):  # its base's __init__ is another function
                 yield "recursion", f"….{name}"
         elif operation == "LOAD_GLOBAL" and name == "getattr" and _by_name_on_self(steps[at + 1 : at + 9]):
             yield "recursion", "getattr(self, …)"
