@@ -15,7 +15,6 @@ from typing import Any
 from mystic_agent.cache.key import Unkeyable
 from mystic_agent.contract.codec import Unencodable, encode
 from mystic_agent.contract.recording import LONGEST_TEXT, LONGEST_VALUE, Recorded
-from mystic_agent.guard import FAULTS
 from mystic_agent.redact import cut, describe, kind_name, secret_name, show
 from mystic_agent.strategies import Stage, Subject, keyed
 from mystic_agent.strategies.decision import Decision, decisions
@@ -47,13 +46,9 @@ def make(
         key = guard.run("record", one.key, "", values)
         try:
             result = await following(*values)
-        except FAULTS as error:
+        except BaseException as error:
             if key:
                 guard.run("record", one.failed, None, key, error)
-            raise
-        except BaseException:  # cancelled, or the end of the program
-            if key:
-                guard.run("record", one.forget, None, key)
             raise
         if key:
             guard.run("record", one.returned, None, key, result)
@@ -63,13 +58,9 @@ def make(
         key = guard.run("record", one.key, "", values)
         try:
             result = following(*values)
-        except FAULTS as error:
+        except BaseException as error:
             if key:
                 guard.run("record", one.failed, None, key, error)
-            raise
-        except BaseException:  # cancelled, or the end of the program
-            if key:
-                guard.run("record", one.forget, None, key)
             raise
         if key:
             guard.run("record", one.returned, None, key, result)
@@ -143,10 +134,6 @@ class _Recorder:
         """Count an outcome that cannot be kept."""
         Decision(self.subject, "record", "bypassed", reason)()
 
-    def forget(self, key: str) -> None:
-        """Let a later call stand for one that had no outcome to be kept."""
-        self.done.calls.pop(key, None)
-
     def returned(self, key: str, result: Any) -> None:
         """Keep what a call returned."""
         try:
@@ -156,10 +143,13 @@ class _Recorder:
             return
         self._keep(key, Recorded(self.subject.name, key, value=value))
 
-    def failed(self, key: str, error: Exception) -> None:
-        """Keep what a call raised."""
+    def failed(self, key: str, error: BaseException) -> None:
+        """Keep what a call raised; one that has no outcome to be kept lets a later call stand for it."""
+        if not isinstance(error, Exception):  # cancelled, or the end of the program
+            del self.done.calls[key]
+            return
         if not self.exceptions:
-            self.forget(key)
+            del self.done.calls[key]
             self.bypass("it raised")
             return
         message = (describe(error) or ("", ""))[1]
