@@ -103,7 +103,8 @@ class Rota:
         """
         import json  # on the agent's thread; while the agent is put together the application's own may be watched
 
-        from mystic_agent.cache.reach import holder_of, reach
+        from mystic_agent.cache.reach import reach
+        from mystic_agent.strategies.named import holder_of
 
         scope = self._attachments.scope
         mine = {one.module for one in list(self._attachments.by_name.values())}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from module_under_test import application
-from mystic_agent.cache.reach import holder_of, reach
+from mystic_agent.cache.reach import reach
 from mystic_agent.contract.analysis import REACH
+from mystic_agent.strategies.named import holder_of
 
 SOURCE = """
     import datetime, json, logging, os, random, socket, sqlite3, subprocess, threading, time, urllib.request, uuid

@@ -211,7 +211,8 @@ class Names:
 
 
 _NOTHING: Any = type("Nothing", (), {})()
-_SILENT = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL", "RESUME", "COPY_FREE_VARS", "KW_NAMES"})
+SILENT = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL", "RESUME", "COPY_FREE_VARS", "KW_NAMES"})
+"""Instructions that neither load nor do anything; which of them there are hangs on the version of Python."""
 
 
 def _steps(code: CodeType) -> tuple[tuple[str, Any], ...]:
@@ -223,7 +224,7 @@ def _steps(code: CodeType) -> tuple[tuple[str, Any], ...]:
 
     steps = []
     for one in dis.get_instructions(code):
-        if one.opname in _SILENT:
+        if one.opname in SILENT:
             continue
         if one.opname.startswith(_TELLING):
             steps.append((one.opname, one.argval))

@@ -16,7 +16,7 @@ from itertools import pairwise, takewhile
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from mystic_agent.cache.ambient import Names, ambient, behind, looked_up, unwrapped
+from mystic_agent.cache.ambient import SILENT, Names, ambient, behind, looked_up, unwrapped
 
 DEEPEST = 8
 DEEPEST_FOREIGN = 1
@@ -66,7 +66,7 @@ _RULES = {
     """,
     "context": """
         threading.current_thread threading.get_ident thread.get_ident asyncio.current_task
-        asyncio.tasks.current_task asyncio.current_task inspect.currentframe sys.getframe
+        asyncio.tasks.current_task inspect.currentframe sys.getframe
     """,
 }
 """Category → names as their own modules call them; a name stands for what is under it, and the longest one decides."""
@@ -111,14 +111,6 @@ def reach(function: FunctionType, holder: type | None, ours: Callable[[str], boo
     while search.waiting and len(search.seen) < MOST_FUNCTIONS:
         search.read(*search.waiting.popleft())
     return list(search.found.values())
-
-
-def holder_of(module: str, qualname: str) -> type | None:
-    """Return the class that holds ``module:qualname``, if it is loaded and there is one."""
-    held: Any = sys.modules.get(module)
-    for part in qualname.split(".")[:-1]:
-        held = vars(held).get(part) if hasattr(held, "__dict__") else None
-    return held if isinstance(held, type) else None
 
 
 class _Search:
@@ -225,7 +217,7 @@ def _done(code: CodeType, function: FunctionType, holder: type | None) -> Iterat
     """Yield (category, name) of what the instructions themselves do: assign, open, print, change containers."""
     import dis
 
-    steps = [one for one in dis.get_instructions(code) if one.opname not in _SILENT]
+    steps = [one for one in dis.get_instructions(code) if one.opname not in SILENT]
     space, module = function.__globals__, str(function.__module__)
     for at, step in enumerate(steps):
         operation, name = step.opname, step.argval
@@ -293,6 +285,3 @@ def _of_self(before: Sequence[Any]) -> bool:
 def _loads_self(step: Any) -> bool:
     last = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
     return step.opname.startswith("LOAD_FAST") and last in ("self", "cls")
-
-
-_SILENT = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL", "RESUME", "COPY_FREE_VARS", "KW_NAMES"})

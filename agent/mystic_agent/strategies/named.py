@@ -25,3 +25,9 @@ def held(module: str, path: str) -> Any:
     for part in path.split("."):
         holder = vars(holder).get(part) if isinstance(holder, (ModuleType, type)) else None
     return holder
+
+
+def holder_of(module: str, qualname: str) -> type | None:
+    """Return the class that holds ``module:qualname``, if it is loaded and there is one."""
+    found = held(module, qualname.rpartition(".")[0])
+    return found if isinstance(found, type) else None

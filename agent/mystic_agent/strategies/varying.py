@@ -16,6 +16,7 @@ from mystic_agent.cache.ambient import Ambient, ambient, kind_of
 from mystic_agent.cache.key import Unkeyable
 from mystic_agent.contract.place import ARGUMENT, CONTEXTVAR, Place, parse_place
 from mystic_agent.strategies import Subject
+from mystic_agent.strategies.named import holder_of
 from mystic_agent.strategies.reading import Reading, Unreadable, follow
 
 Part = Callable[[tuple[Any, ...]], Any]
@@ -94,15 +95,12 @@ def _thing(place: Place, *, of_a_context: bool) -> tuple[Any, str]:
 def _ambient(subject: Subject) -> list[Ambient]:
     module, _, qualname = subject.name.partition(":")
     top = module.partition(".")[0]
-    holder: Any = sys.modules.get(module)
-    for part in qualname.split(".")[:-1]:
-        holder = vars(holder).get(part) if hasattr(holder, "__dict__") else None
 
     def ours(name: str) -> bool:
         return name.partition(".")[0] == top or subject.allowed(name)
 
     function: Any = subject.function
-    return ambient(function, holder if isinstance(holder, type) else None, ours)
+    return ambient(function, holder_of(module, qualname), ours)
 
 
 def _refusal(one: Ambient) -> str:
