@@ -12,11 +12,11 @@ from typing import Any, Literal
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from mystic_collector.servers.docker.reading import seconds
 from mystic_collector.servers.errors import Rejected
 from mystic_collector.servers.secrets import hidden
 from mystic_collector.servers.server import LogLine, plain
 from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.servers.told import seconds
 from mystic_collector.sidecar.cluster import Cluster
 from mystic_collector.sidecar.pod import is_protocol
 from mystic_collector.sidecar.refusals import Gone

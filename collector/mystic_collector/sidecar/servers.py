@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from mystic_collector.servers.docker.idle import Idle
 from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany
+from mystic_collector.servers.idle import Idle
 from mystic_collector.servers.launch import image_of
 from mystic_collector.servers.protocol import Channel, Endpoint
 from mystic_collector.servers.secrets import Read

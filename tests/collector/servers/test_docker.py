@@ -13,14 +13,15 @@ import pytest
 from docker.errors import DockerException
 from mystic_collector.servers.docker.container import OWNER, arguments, labels, spec_of
 from mystic_collector.servers.docker.engine import Engine, plainly
-from mystic_collector.servers.docker.idle import Idle
 from mystic_collector.servers.docker.pipe import Frames
 from mystic_collector.servers.docker.pull import Layers, refused
-from mystic_collector.servers.docker.reading import judge, seconds
+from mystic_collector.servers.docker.reading import judge
 from mystic_collector.servers.docker.servers import DockerServers
 from mystic_collector.servers.errors import EngineUnavailable, Forbidden, ServersError, Unreachable
 from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.calls import Calls
+from mystic_collector.servers.idle import Idle
+from mystic_collector.servers.told import seconds
 from mystic_collector.servers.validation import read_spec
 
 from .contract import PATIENCE, Speech, eventually, settled
@@ -78,8 +79,9 @@ def test_labels_hold_the_spec_without_any_value_and_give_it_back() -> None:
 )
 def test_every_state_of_a_container_has_a_cause_in_plain_language(told: dict[str, Any], state: str, words: str) -> None:
     found = judge(told, SPEC, "last words")
-    assert found[0] == state
-    assert words in found[1]
+    assert found.state == state
+    assert words in found.detail
+    assert bool(found.cause) == (state == "failed")
 
 
 @pytest.mark.parametrize(

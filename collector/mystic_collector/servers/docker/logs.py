@@ -13,10 +13,10 @@ from docker import DockerClient
 from docker.errors import DockerException
 
 from mystic_collector.servers.docker.engine import Engine
-from mystic_collector.servers.docker.reading import seconds
 from mystic_collector.servers.secrets import hidden
 from mystic_collector.servers.server import LogLine, plain
 from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.servers.told import seconds
 
 Stream = Literal["stdout", "stderr"]
 _WAITING = 1000

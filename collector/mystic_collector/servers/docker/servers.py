@@ -12,11 +12,11 @@ from mystic_collector.servers.docker import logs, network
 from mystic_collector.servers.docker.begin import Beginning
 from mystic_collector.servers.docker.container import MAIN, RESTARTS, SESSION, environment, spec_of
 from mystic_collector.servers.docker.engine import Engine, gone
-from mystic_collector.servers.docker.idle import Idle
 from mystic_collector.servers.docker.ours import Ours
 from mystic_collector.servers.docker.reading import MODE, judge, server_of
 from mystic_collector.servers.docker.sessions import Sessions
 from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany, UnknownServer
+from mystic_collector.servers.idle import Idle
 from mystic_collector.servers.launch import RUNNER_IMAGES, image_of
 from mystic_collector.servers.protocol import Channel, Endpoint
 from mystic_collector.servers.secrets import Read, from_folder
