@@ -26,7 +26,8 @@ class Server:
         restarts: how often its process was begun again.
         progress: 0 to 1 while an image is pulled, else None.
         cause: of a failure, in one word that figures are kept by: ``image``, ``program``, ``port``, ``memory``,
-            ``exit``, ``killed``, or the code of the error that refused it; empty where it did not fail.
+            ``exit``, ``killed``; of a pod also ``deleted``, ``node``, ``configuration``, ``container``; or the code of
+            the error that refused it; empty where it did not fail.
     """
 
     spec: ServerSpec

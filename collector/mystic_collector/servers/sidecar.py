@@ -311,6 +311,7 @@ def server_of(fields: Mapping[str, Any]) -> Server:
             created_at=float(fields["created_at"]),
             started_at=float(fields["started_at"]),
             restarts=int(fields["restarts"]),
+            cause=_text(fields, "cause"),
             facts=dict(fields.get("facts") or {}),
         )
     except (LookupError, TypeError, ValueError, Invalid) as error:

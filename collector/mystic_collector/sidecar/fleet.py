@@ -132,7 +132,9 @@ class Fleet:
         sessions = self._sessions.get(held.spec.name)
         between = found.state == "starting" or (found.state == "stopped" and has_ended(held.pod))
         if sessions is not None and sessions.first_taken and between:
-            return replace(found, state="running", detail="", remedy="")  # between two sessions its pod is replaced
+            return replace(
+                found, state="running", detail="", remedy="", cause=""
+            )  # between two sessions its pod is replaced
         return found
 
     def _values(self, spec: ServerSpec) -> list[str]:
@@ -169,4 +171,4 @@ class Fleet:
         return held
 
     def _judged(self, held: Held) -> str:
-        return judge(held.spec, held.pod, self._clock())[0]
+        return judge(held.spec, held.pod, self._clock()).state

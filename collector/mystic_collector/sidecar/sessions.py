@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mystic_collector.servers.errors import NotRunning, ServersError, TooMany
 from mystic_collector.servers.secrets import Read
 from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.servers.verdict import Verdict
 from mystic_collector.sidecar.attach import AttachedPipe, attach
 from mystic_collector.sidecar.cluster import Cluster, Pod
 from mystic_collector.sidecar.fleet import Fleet, Held, Sessions, Site
@@ -99,9 +100,9 @@ class PodSessions(Fleet):
             pod = opened.site.pods.latest(name)
             if pod is not None and is_up(pod):
                 return await attach(opened.site.cluster, name)
-            state, detail, remedy = judge(spec, pod, self._clock()) if pod else ("stopped", "it was stopped", "")
-            if state in ("failed", "stopped") or time.monotonic() > until:
-                raise NotRunning(f"a process of {spec.name!r} could not be begun: {detail}", remedy)
+            found = judge(spec, pod, self._clock()) if pod else Verdict("stopped", "it was stopped")
+            if found.state in ("failed", "stopped") or time.monotonic() > until:
+                raise NotRunning(f"a process of {spec.name!r} could not be begun: {found.detail}", found.remedy)
             await opened.site.pods.change(TICK)
 
     def _part(self, name: str, sessions: Sessions, first: bool, opened: _Opened | None) -> None:
@@ -145,7 +146,7 @@ class PodSessions(Fleet):
         until = time.monotonic() + held.spec.timeout
         while not self._closing and time.monotonic() < until:
             pod = fresh.site.pods.latest(fresh.pod["metadata"]["name"])
-            if pod is None or judge(held.spec, pod, self._clock())[0] != "starting":
+            if pod is None or judge(held.spec, pod, self._clock()).state != "starting":
                 return
             await fresh.site.pods.change(TICK)
 

@@ -14,6 +14,7 @@ from mystic_collector.servers.protocol import Channel
 from mystic_collector.servers.secrets import Read, from_folder, hidden
 from mystic_collector.servers.server import Health, LogLine, Server, plain
 from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.servers.verdict import Verdict, exited
 
 from .contract import Laboratory
 from .image.probe import Left, Probe
@@ -90,21 +91,17 @@ class MemoryServers:
 
     def _run(self, kept: Kept) -> None:
         spec = kept.server.spec
-        state, detail, remedy = "running", "", ""
+        found = Verdict("running")
         try:
             kept.env |= {one.env: self._secrets(one) for one in spec.secrets}
             if spec.image != IMAGE:
                 raise ServersError(f"there is no such image: {spec.image!r}", "check its name")
             Probe(kept.env, kept.say).begin(list(spec.args))
         except ServersError as error:
-            state, detail, remedy = "failed", error.what, error.remedy
+            found = Verdict("failed", error.what, error.remedy, error.code)
         except Left as left:
-            said = f": {kept.lines[-1].text}" if kept.lines else ""
-            state, detail = "failed", f"it ended with exit code {left.args[0]}{said}"
-            if left.args[0] == 0:
-                state, detail = "stopped", "it has ended by itself"
-            remedy = "read its logs"
-        kept.server = replace(kept.server, state=state, detail=detail, remedy=remedy, started_at=time.time())
+            found = exited(left.args[0], kept.lines[-1].text if kept.lines else "")
+        kept.server = replace(kept.server, **found._asdict(), started_at=time.time())
         kept.tell()
 
     def _one(self, name: str) -> Kept:

@@ -81,6 +81,7 @@ async def test_a_program_that_fails_tells_code_and_last_words(laboratory: Labora
     await servers.start(laboratory.spec("bad", "--say", "no licence found", "--leave", "3"))
     found = await eventually(servers, "bad", "failed")
     assert "exit code 3" in found.detail
+    assert found.cause == "exit"
     assert "no licence found" in found.detail
     assert [line.text for line in await servers.logs("bad")] == ["no licence found"]
     await servers.stop("bad")

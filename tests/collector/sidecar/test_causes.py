@@ -122,6 +122,7 @@ def test_every_state_of_a_pod_is_told(
     assert found.state == state
     assert words in found.detail
     assert found.remedy or state in ("running", "starting")
+    assert bool(found.cause) == (state == "failed")
     assert "canary" not in repr(found)
 
 

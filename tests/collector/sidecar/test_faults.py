@@ -51,6 +51,7 @@ async def test_more_memory_than_it_may_have_is_told(laboratory: KubernetesLabora
         assert await Speech(pipe).call("fill", mib=200) is None
     found = await eventually(servers, "hungry", "failed")
     assert "64 MiB" in found.detail
+    assert found.cause == "memory"
     assert "limits.memory" in found.remedy
     with pytest.raises(NotRunning, match="out of memory"):
         async with servers.open("hungry"):

@@ -16,6 +16,7 @@ from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.launch import image_of
 from mystic_collector.servers.server import Server
 from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.servers.verdict import deaf
 from mystic_collector.tracing.step import step
 
 _EVERY = 0.1
@@ -133,9 +134,7 @@ class Beginning:
                 return
             if time.monotonic() > deadline:
                 await self._ours.engine.ask(lambda client: client.api.stop(identity, timeout=1))
-                text = f"it did not listen on port {self.spec.port} within {self.spec.timeout:g} s"
-                remedy = "read its logs; check port and transport, let it listen on 0.0.0.0, or raise timeout"
-                self._tell(state="failed", detail=text, remedy=remedy, cause="port")
+                self._tell(**deaf(self.spec)._asdict())
                 return
             await asyncio.sleep(_EVERY)
 
