@@ -312,7 +312,7 @@ class Attachments:
                 self._release(attached)
                 attached.default = False
             nested.adopt(one for a in self.by_name.values() for one in a.nested)
-            self.by_name.clear()
+            self.roster.clear()
 
     def reports(self) -> dict[str, FunctionReport]:
         """Return the state of everything known, by name."""

@@ -31,10 +31,16 @@ class Roster:
         self.scope = scope
         self.tracer = tracer
         self.by_name: dict[str, Attached] = {}
+        self._by_module: dict[str, list[Attached]] = {}  # each module that arrives asks for its own
 
     def of(self, module: str) -> list[Attached]:
         """Return the known functions of one module."""
-        return [one for one in self.by_name.values() if one.module == module]
+        return list(self._by_module.get(module, ()))
+
+    def clear(self) -> None:
+        """Forget every function."""
+        self.by_name.clear()
+        self._by_module.clear()
 
     def enter(self, name: str, module: ModuleType) -> None:
         """Find the functions of a module that has been loaded (again)."""
@@ -67,8 +73,7 @@ class Roster:
     def _add_native(self, name: str, module: ModuleType, qualname: str) -> None:
         found = native.find(module, qualname)
         if found is not None:
-            full = f"{name}:{qualname}"
-            attached = self.by_name[full] = Attached(name, qualname, Meter(full, self.tracer))
+            attached = self._named(name, qualname)
             attached.native = found
             attached.references = found.missed()
 
@@ -88,7 +93,7 @@ class Roster:
 
     def _add_nested(self, module: str, default: bool) -> None:
         """Find the functions that the module's functions define, in their code."""
-        for outer in [a for a in self.by_name.values() if a.module == module]:
+        for outer in self.of(module):
             for swap in outer.swaps:
                 if swap.searched:
                     continue
@@ -107,4 +112,5 @@ class Roster:
         attached = self.by_name.get(full)
         if attached is None:
             attached = self.by_name[full] = Attached(module, qualname, Meter(full, self.tracer))
+            self._by_module.setdefault(module, []).append(attached)
         return attached
