@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 from mystic_agent import __version__, aware
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.memory import Memory
-from mystic_agent.cache.sealed import Seal
-from mystic_agent.cache.shared import Shared
 from mystic_agent.contract import wire
 from mystic_agent.contract.report import FunctionReport, Report
 from mystic_agent.external.external import External
 from mystic_agent.governor import Governor
 from mystic_agent.guard import guard
 from mystic_agent.lease import Leases
-from mystic_agent.link import CollectorArchive, CollectorShelf, Endpoint
+from mystic_agent.link import CollectorArchive, Endpoint
 from mystic_agent.observe.trace import Tracer
 from mystic_agent.records import Attribute, Batch, Count
 from mystic_agent.recursion import Allowance
@@ -32,7 +30,9 @@ from mystic_agent.strategies.background import background
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from mystic_agent.link import Destination
     from mystic_agent.link.hijack_set import HijackSet
+    from mystic_agent.link.shelf import CollectorShelf
 
 EXTREMES_EVERY_SECONDS = 10.0
 
@@ -63,10 +63,7 @@ class Agent:
         background.threads = self.threads
         self.shelf: CollectorShelf | None = None
         if settings.cache_key:
-            self.shelf = CollectorShelf(collector, started=self.threads.add)
-            self.attachments.shared = Shared(
-                self.shelf, Seal(settings.cache_key, f"{settings.service} {settings.stage}")
-            )
+            self._share(collector, settings)
         self.governor = Governor(self.attachments, settings.overhead_budget)
         self.rota = Rota(self.attachments, settings.overhead_budget, settings.analyze)
         self.leases = Leases(settings.stage, settings.allowed_strategies)
@@ -79,6 +76,15 @@ class Agent:
         self._told = (-1, -1, -2)  # revision, loaded modules, version: nothing to say while they are the same
         self._last_arm = self._last_extremes = time.monotonic()
         self._silent = False
+
+    def _share(self, collector: Destination, settings: Settings) -> None:
+        """Let caches of shared scope keep their entries at the collector; few processes need what that takes."""
+        from mystic_agent.cache.sealed import Seal
+        from mystic_agent.cache.shared import Shared
+        from mystic_agent.link.shelf import CollectorShelf
+
+        self.shelf = CollectorShelf(collector, started=self.threads.add)
+        self.attachments.shared = Shared(self.shelf, Seal(settings.cache_key, f"{settings.service} {settings.stage}"))
 
     # -- beginning and end -------------------------------------------------------------------------
 

@@ -19,7 +19,8 @@ from mystic_agent.cache.key import Unkeyable, canonical
 from mystic_agent.cache.portable import fingerprint, portable
 from mystic_agent.cache.sealed import Seal, Unsealable
 from mystic_agent.cache.shared import Shared
-from mystic_agent.link import CollectorShelf, Endpoint
+from mystic_agent.link import Endpoint
+from mystic_agent.link.shelf import CollectorShelf
 from test_cache_key import values
 
 from tests.collector.conftest import running
@@ -405,6 +406,10 @@ def test_a_collector_that_comes_back_is_found_by_itself(tmp_path):
             until(lambda: app.shelf.reachable, "the collector's return")
             app.module.price("b")
             kept(collector, app)
+            app.forget()
+            app.module.price("b")
+        assert app.module.runs == ["a", "b"]
+        assert app.decisions("price")["shared hit"] == 1
 
 
 def test_a_thousand_concurrent_misses_ask_and_compute_once(app, collector):

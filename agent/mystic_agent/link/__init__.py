@@ -11,11 +11,9 @@ from mystic_agent.link.endpoint import Destination, Endpoint
 from mystic_agent.link.gate import hold, let_go, renew
 from mystic_agent.link.link import Link
 from mystic_agent.link.otlp_urls import OtlpUrls, otlp_urls
-from mystic_agent.link.shelf import CollectorShelf
 
 __all__ = [
     "CollectorArchive",
-    "CollectorShelf",
     "Destination",
     "Endpoint",
     "Link",

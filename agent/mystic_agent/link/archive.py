@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mystic_agent.contract import wire
 from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.recording import Recorded, parse_recorded
 from mystic_agent.guard import FAULTS, guard
 from mystic_agent.link.backoff import Backoff
 from mystic_agent.link.endpoint import Destination, Headers
 from mystic_agent.link.errand import Errand
 from mystic_agent.link.gate import load
 from mystic_agent.link.reply import BadReply
+
+if TYPE_CHECKING:
+    from mystic_agent.contract.recording import Recorded
+
+    Take = Callable[[Sequence[Recorded]], object]
 
 REQUEST_SECONDS = 10.0
 LAST_SECONDS = 0.2
@@ -25,8 +29,6 @@ MOST_QUEUED_BYTES = 8 * 2**20
 MOST_REPLY_BYTES = 4 * 2**20
 _JSON: Headers = (("Content-Type", "application/json"),)
 _WEIGHT = 300
-
-Take = Callable[[Sequence[Recorded]], object]
 
 
 class CollectorArchive(Errand):
@@ -146,6 +148,9 @@ class CollectorArchive(Errand):
             raise
 
     def _fetch(self, recording: str, function: str, most: int) -> list[Recorded]:
+        load("mystic_agent.contract.recording", "datetime", "decimal", "uuid")  # reading values back needs them
+        from mystic_agent.contract.recording import parse_recorded
+
         found: list[Recorded] = []
         after = 0
         while len(found) < most and not self._stopping:
