@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import Condition, Thread
 
@@ -12,7 +13,7 @@ from mystic_agent.link.endpoint import Destination, Headers
 from mystic_agent.link.reply import BadReply
 
 
-class Errand:
+class Errand(ABC):
     """Where callers leave what the thread is to do. What that is, and the thread's work, is up to who inherits.
 
     Args:
@@ -44,9 +45,9 @@ class Errand:
         self._thread: Thread | None = None
         self._pid = os.getpid()
 
+    @abstractmethod
     def _run(self) -> None:
         """Work until there is to be no more; then close the connection."""
-        raise NotImplementedError
 
     def _need(self) -> bool:
         """Begin the thread when there is none; False when there is none to be. Called under the condition."""
