@@ -10,15 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mystic_collector.analysis.impact import Wording, impact
+from mystic_collector.hijacks.journal import NO_CHANGE
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import number, refusal, reply
 from mystic_collector.store.life_records import LifeQuery
 
 MOST_LINES = 10_000
 """Lines of the audit that are looked through for hijacks."""
-
-_NO_CHANGE = ("denied", "off", "on")
-"""Actions in the audit that change no hijack."""
 
 
 async def one_impact(request: Request) -> Response:
@@ -27,7 +25,8 @@ async def one_impact(request: Request) -> Response:
 
     def answer() -> dict[str, Any] | None:
         lines = parts.registry.audit(MOST_LINES, hijack=identity)
-        return _impact(parts, identity, lines, LifeQuery(hijack=identity)) if _wordings(lines) else None
+        wordings = _wordings(lines)
+        return _impact(parts, lines[0], wordings, LifeQuery(hijack=identity)) if wordings else None
 
     found = await run_in_threadpool(answer)
     if found is None:
@@ -47,8 +46,8 @@ async def impacts(request: Request) -> Response:
             grouped.setdefault(line["hijack"], []).append(line)
         rows: list[dict[str, Any]] = []
         for identity, lines in grouped.items():
-            if len(rows) < limit and _wordings(lines):
-                row = _impact(parts, identity, lines, LifeQuery(function, service, identity))
+            if len(rows) < limit and (wordings := _wordings(lines)):
+                row = _impact(parts, lines[0], wordings, LifeQuery(function, service, identity))
                 if not (function or service) or any(version["functions"] for version in row["versions"]):
                     rows.append(row)
         return rows
@@ -57,24 +56,23 @@ async def impacts(request: Request) -> Response:
     return reply({"impacts": rows, "count": len(rows)})
 
 
-def _impact(parts: Parts, identity: str, lines: Sequence[Mapping[str, Any]], query: LifeQuery) -> dict[str, Any]:
-    wordings = _wordings(lines)
-    body, newest = wordings[-1].body, lines[0]
+def _impact(parts: Parts, newest: Mapping[str, Any], wordings: Sequence[Wording], query: LifeQuery) -> dict[str, Any]:
+    body = wordings[-1].body
     return {
-        "id": identity,
+        "id": query.hijack,
         "target": body.get("target", ""),
         "service": body.get("service", "*"),
         "owner": body.get("owner", ""),
         "reason": body.get("reason", ""),
         "created_at": body.get("created_at"),
         "released_at": newest["at"] if newest["after"] is None else None,
-        **impact(identity, wordings, parts.store.lives(query)),
+        **impact(query.hijack, wordings, parts.store.lives(query)),
     }
 
 
 def _wordings(lines: Sequence[Mapping[str, Any]]) -> list[Wording]:
     """Return what a hijack said from which version on, oldest first; refused attempts are no wording."""
-    changes = [one for one in reversed(lines) if one["after"] is not None and one["action"] not in _NO_CHANGE]
+    changes = [one for one in reversed(lines) if one["after"] is not None and one["action"] not in NO_CHANGE]
     found: list[Wording] = []
     for one in changes:
         if not found or found[-1].body.get("stages") != one["after"].get("stages"):

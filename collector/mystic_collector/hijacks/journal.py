@@ -23,6 +23,10 @@ LONGEST_REFUSED = 2048
 
 REFUSED = "denied"
 SWITCHING = ("off", "on")
+NO_CHANGE = (REFUSED, *SWITCHING)
+"""Actions in the audit that change no hijack."""
+
+_CHANGING = f"action not in ({', '.join('?' * len(NO_CHANGE))})"
 COLUMNS = ("id", "at", "version", "action", "hijack", "actor", "before", "after", "note")
 
 _TABLES = """
@@ -103,8 +107,7 @@ class Journal:
         Raises:
             Invalid: when there was none.
         """
-        marks = ", ".join("?" * len((REFUSED, *SWITCHING)))
-        rows = self.entries(f"action not in ({marks})", (REFUSED, *SWITCHING), 1)
+        rows = self.entries(_CHANGING, NO_CHANGE, 1)
         if not rows:
             raise Invalid("to", None, "there is no change to undo")
         version: int = rows[0]["version"]
@@ -205,8 +208,8 @@ class Journal:
 
     def since(self, version: int) -> list[Step]:
         """Return every change of a hijack after ``version``, newest first."""
-        where = f"version > ? and action not in ('{REFUSED}', 'off', 'on')"
-        return [Step(one["hijack"], one["before"], one["after"]) for one in self.entries(where, (version,))]
+        found = self.entries(f"version > ? and {_CHANGING}", (version, *NO_CHANGE))
+        return [Step(one["hijack"], one["before"], one["after"]) for one in found]
 
     def oldest(self) -> int:
         """Return the earliest version that can still be told."""
