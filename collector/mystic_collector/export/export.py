@@ -61,14 +61,14 @@ def export(wanted: Iterable[Wanted], root: Path) -> Export:
             before = texts.get(path) or (_read(path), "")
             kind = _kind(path, one)
             written, left_out = decorators(one.strategies, kind)
-            package = _package(path, one, root)
+            package = _package(path, one)
             text, qualname = before[1] or before[0], one.function.partition(":")[2]
             after = decorated(text, qualname, _shifted(one, before), written, package)
         except Invalid as error:
             done.refused.append((one.function, f"{error.field} {error.shown}: {error.remedy}"))
             continue
         texts[path] = (before[0], after)
-        home = _home(path, one, root) / f"{MODULE}.py"
+        home = _home(path, one) / f"{MODULE}.py"
         needed.setdefault(home, set()).update(name.partition("(")[0].rpartition(".")[2] for name in written)
         done.functions.append(one.function)
         done.notes += [f"{one.function}: {note}" for note in left_out]
@@ -111,13 +111,13 @@ def _shifted(one: Wanted, before: tuple[str, str]) -> int:
     return 0 if before[1] else one.line
 
 
-def _package(path: Path, one: Wanted, root: Path) -> str:
+def _package(path: Path, one: Wanted) -> str:
     """Return the top-level package whose part the file is, or an empty text."""
     name = one.function.partition(":")[0]
     return name.partition(".")[0] if "." in name else ("" if path.name != "__init__.py" else name)
 
 
-def _home(path: Path, one: Wanted, root: Path) -> Path:
+def _home(path: Path, one: Wanted) -> Path:
     """Return the folder in which the generated module is found under the name that is imported."""
     name = one.function.partition(":")[0]
     if path.name == "__init__.py":
