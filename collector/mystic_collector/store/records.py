@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mystic_collector.store.external_records import ExternalPoint
 from mystic_collector.store.life_records import MarkRow
@@ -281,6 +281,3 @@ class Sizes:
     overflowing: bool
     bytes: int
     logs: int = 0
-
-
-Detail = Mapping[str, Any]
