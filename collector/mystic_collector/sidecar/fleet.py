@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from mystic_collector.servers.errors import Rejected, ServersError, UnknownServer
 from mystic_collector.servers.launch import RUNNER_IMAGES, image_of
+from mystic_collector.servers.places import Places
 from mystic_collector.servers.secrets import Read
 from mystic_collector.servers.server import Server
 from mystic_collector.servers.spec import ServerSpec
@@ -49,14 +50,6 @@ class Held:
     spec: ServerSpec
 
 
-@dataclass(slots=True)
-class Sessions:
-    """Sessions of one stdio server: who has the process that was started with it, and how many others there are."""
-
-    open: int = 0
-    first_taken: bool = False
-
-
 class Fleet:
     """What of ours is in the clusters; see :class:`~mystic_collector.sidecar.servers.KubernetesServers`."""
 
@@ -77,7 +70,7 @@ class Fleet:
         self._clock = clock
         self._claimant = f"mystic-{randomness.token_hex(8)}"
         self._admission = asyncio.Lock()
-        self._sessions: dict[str, Sessions] = {}
+        self._places = Places(settings.most_sessions)
         self._closing = False
 
     def _site(self, spec: ServerSpec) -> Site:
@@ -129,9 +122,8 @@ class Fleet:
 
     def _seen(self, held: Held) -> Server:
         found = server_of(held.spec, held.pod, self._clock(), self._values(held.spec))
-        sessions = self._sessions.get(held.spec.name)
         between = found.state == "starting" or (found.state == "stopped" and has_ended(held.pod))
-        if sessions is not None and sessions.first_taken and between:
+        if between and self._places.has_first(held.spec.name):
             return replace(
                 found, state="running", detail="", remedy="", cause=""
             )  # between two sessions its pod is replaced

@@ -116,7 +116,7 @@ class KubernetesServers(PodSessions):
             await self._adopt()
             held = self._known(name)
             await self._remove(held.site, [*self._of(held.site, name)])
-            self._sessions.pop(name, None)
+            self._places.forget(name)
             self._idle.forget(name)
         return replace(self._seen(held), state="stopped", detail="it was stopped", remedy="")
 
@@ -127,7 +127,7 @@ class KubernetesServers(PodSessions):
             held = self._known(name)
             if request and annotation(held.pod, REQUEST) == request:
                 return self._seen(held)
-            self._sessions.pop(name, None)
+            self._places.forget(name)
             return self._seen(await self._renewed(held, self._restarts(held) + 1, request))
 
     async def status(self, name: str, wait: float = 0.0) -> Server:
@@ -231,8 +231,7 @@ class KubernetesServers(PodSessions):
         if self._waking is not None:
             self._waking.cancel()
             await asyncio.wait([self._waking])
-        if self._farewells:
-            await asyncio.wait(tuple(self._farewells), timeout=LAST_STATE + 5.0)
+        await self._places.close(LAST_STATE + 5.0)
         for site in self._sites.values():
             await site.pods.close()
             site.cluster.close()

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from mystic_collector.servers.errors import NotRunning, ServersError, TooMany
-from mystic_collector.servers.secrets import Read
+from mystic_collector.servers.errors import NotRunning
+from mystic_collector.servers.places import Place
 from mystic_collector.servers.spec import ServerSpec
 from mystic_collector.servers.verdict import Verdict
 from mystic_collector.sidecar.attach import AttachedPipe, attach
-from mystic_collector.sidecar.cluster import Cluster, Pod
-from mystic_collector.sidecar.fleet import Fleet, Held, Sessions, Site
+from mystic_collector.sidecar.cluster import Pod
+from mystic_collector.sidecar.fleet import Fleet, Held, Site
 from mystic_collector.sidecar.pod import SESSION, TAKEN
 from mystic_collector.sidecar.reading import has_ended, is_up, judge
 from mystic_collector.sidecar.refusals import Conflict
-from mystic_collector.sidecar.settings import SidecarSettings
 
 _log = logging.getLogger("mystic_collector.sidecar")
 LAST_STATE = 5.0
@@ -42,35 +41,16 @@ class _Opened:
 class PodSessions(Fleet):
     """The fleet, and the sessions with its servers."""
 
-    def __init__(
-        self,
-        settings: SidecarSettings,
-        clusters: Mapping[str, Cluster] | None,
-        hide: Read | None,
-        clock: Callable[[], float],
-    ) -> None:
-        super().__init__(settings, clusters, hide, clock)
-        self._farewells: set[asyncio.Task[None]] = set()
-
     @asynccontextmanager
     async def _session(self, held: Held) -> AsyncIterator[AttachedPipe]:
-        name = held.spec.name
-        sessions = self._sessions.setdefault(name, Sessions())
-        if sessions.open >= self._settings.most_sessions:
-            raise TooMany(
-                f"{name!r} has {sessions.open} sessions, as many as it may have",
-                "end one, or raise MYSTIC_SERVERS_MAX_SESSIONS",
-            )
-        first = not sessions.first_taken
+        place = self._places.take(held.spec.name)
         opened: _Opened | None = None
-        sessions.open += 1
-        sessions.first_taken = True
         try:
-            opened = await self._process(held, first)
+            opened = await self._process(held, place.first)
             opened.pipe = await self._attached(opened, held.spec)
             yield opened.pipe
         finally:
-            self._part(name, sessions, first, opened)
+            self._places.leave(place, functools.partial(self._end, place, opened))
 
     async def _process(self, held: Held, first: bool) -> _Opened:
         """Return a pod of a session's own: the server's, when nobody has it, else a new one."""
@@ -105,26 +85,10 @@ class PodSessions(Fleet):
                 raise NotRunning(f"a process of {spec.name!r} could not be begun: {found.detail}", found.remedy)
             await opened.site.pods.change(TICK)
 
-    def _part(self, name: str, sessions: Sessions, first: bool, opened: _Opened | None) -> None:
-        """End a session's process behind; its place is free once it is gone."""
-
-        async def farewell() -> None:
-            try:
-                if opened is not None:
-                    await self._end(name, sessions, opened)
-            except ServersError as error:
-                _log.warning("a session of server %r could not be ended: %s", name, error)
-            finally:
-                sessions.open -= 1
-                if first:
-                    sessions.first_taken = False
-
-        task = asyncio.create_task(farewell(), name=f"end a session of {name}")
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
-
-    async def _end(self, name: str, sessions: Sessions, opened: _Opened) -> None:
+    async def _end(self, place: Place, opened: _Opened | None) -> None:
         """End a session's process; one of the server itself that has failed stays, for people to see why."""
+        if opened is None:
+            return
         ended = opened.pipe is not None and opened.pipe.ended
         if opened.pipe is not None:
             await opened.pipe.close()
@@ -135,12 +99,12 @@ class PodSessions(Fleet):
         if ended:
             await self._settled(opened)
         async with self._admission:
-            held = self._find(name)
+            held = self._find(place.server)
             same = held is not None and held.pod["metadata"]["uid"] == opened.pod["metadata"]["uid"]
-            if held is None or not same or self._sessions.get(name) is not sessions:
+            if held is None or not same or not self._places.stands(place):
                 return  # it was taken away, or begun anew, meanwhile
             if has_ended(held.pod) and self._judged(held) == "failed":
-                _log.warning("server %r failed in a session: %s", name, self._seen(held).detail)
+                _log.warning("server %r failed in a session: %s", place.server, self._seen(held).detail)
                 return
             fresh = await self._renewed(held, self._restarts(held))
         until = time.monotonic() + held.spec.timeout

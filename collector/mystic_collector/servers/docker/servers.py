@@ -14,7 +14,7 @@ from mystic_collector.servers.docker.container import MAIN, RESTARTS, SESSION, e
 from mystic_collector.servers.docker.engine import Engine, gone
 from mystic_collector.servers.docker.ours import Ours
 from mystic_collector.servers.docker.reading import MODE, judge, server_of
-from mystic_collector.servers.docker.sessions import Sessions
+from mystic_collector.servers.docker.sessions import GOODBYE, Sessions
 from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany, UnknownServer
 from mystic_collector.servers.idle import Idle
 from mystic_collector.servers.launch import RUNNER_IMAGES, image_of
@@ -203,7 +203,7 @@ class DockerServers:
         self._idle.close()
         for one in self._begun.values():
             await one.abandon(leave=True)
-        await self._sessions.close()
+        await self._sessions.close(GOODBYE + 5.0)
         self._engine.close()
 
     async def _adopted_once(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,20 +14,13 @@ from mystic_collector.servers.docker.engine import gone
 from mystic_collector.servers.docker.ours import Ours
 from mystic_collector.servers.docker.pipe import AttachedPipe, attach
 from mystic_collector.servers.docker.reading import judge
-from mystic_collector.servers.errors import ServersError, TooMany
+from mystic_collector.servers.errors import ServersError
+from mystic_collector.servers.places import Place, Places
 from mystic_collector.servers.spec import ServerSpec
 
 _log = logging.getLogger("mystic_collector.servers")
-_GOODBYE = 2
+GOODBYE = 2
 """Seconds a process has after the end of its input, before it is killed."""
-
-
-@dataclass(slots=True)
-class _Held:
-    """Sessions of one server: how many are open, and whether one of them has the process that was started with it."""
-
-    open: int = 0
-    first_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +32,7 @@ class _Process:
     first: bool
 
 
-class Sessions:
+class Sessions(Places):
     """The open sessions of all stdio servers.
 
     The process that was started with a server serves its first session; every further one that is open at the same time
@@ -49,19 +43,8 @@ class Sessions:
     """
 
     def __init__(self, ours: Ours, most: int) -> None:
+        super().__init__(most)
         self._ours = ours
-        self._most = most
-        self._held: dict[str, _Held] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
-
-    def has_first(self, name: str) -> bool:
-        """True while a session has the process that was started with the server, or that is being begun anew."""
-        held = self._held.get(name)
-        return held is not None and held.first_taken
-
-    def forget(self, name: str) -> None:
-        """The server is taken away, with all containers: there is nothing left to be ended."""
-        self._held.pop(name, None)
 
     @asynccontextmanager
     async def open(self, spec: ServerSpec, main: str) -> AsyncIterator[AttachedPipe]:
@@ -73,23 +56,13 @@ class Sessions:
         Raises:
             TooMany: when there are as many sessions as may be.
         """
-        held = self._held.setdefault(spec.name, _Held())
-        if held.open >= self._most:
-            raise TooMany(
-                f"{spec.name!r} has {held.open} sessions, as many as it may have",
-                "end one, or raise MYSTIC_SERVERS_MAX_SESSIONS",
-            )
-        held.open += 1
-        first = not held.first_taken
-        held.first_taken = True
+        place = self.take(spec.name)
         opened: _Process | None = None
         try:
-            opened = await self._process(spec, main, first)
+            opened = await self._process(spec, main, place.first)
             yield opened.pipe
         finally:
-            task = asyncio.create_task(self._part(spec, held, first, opened), name=f"end a session of {spec.name}")
-            self._farewells.add(task)
-            task.add_done_callback(self._farewells.discard)
+            self.leave(place, functools.partial(self._part, spec, place, opened))
 
     async def _process(self, spec: ServerSpec, main: str, first: bool) -> _Process:
         engine = self._ours.engine
@@ -104,20 +77,18 @@ class Sessions:
             raise
         return _Process(pipe, identity, first)
 
-    async def _part(self, spec: ServerSpec, held: _Held, first: bool, opened: _Process | None) -> None:
-        """End a session's process; its place is free once it is gone."""
+    async def _part(self, spec: ServerSpec, place: Place, opened: _Process | None) -> None:
+        """End a session's process, unless it was taken away meanwhile."""
+        if opened is None:
+            return
         try:
-            if opened is not None and self._held.get(spec.name) is held:  # else it was taken away meanwhile
+            if self.stands(place):
                 await self._end(spec, opened)
         except ServersError as error:
             if not gone(error):
-                _log.warning("a session of server %r could not be ended: %s", spec.name, error)
+                raise
         finally:
-            if opened is not None:
-                opened.pipe.close()
-            held.open -= 1
-            if first:
-                held.first_taken = False
+            opened.pipe.close()
 
     async def _end(self, spec: ServerSpec, opened: _Process) -> None:
         """End a process; the server's own that has failed stays, for people to see why."""
@@ -128,9 +99,4 @@ class Sessions:
         if not opened.first:
             await self._ours.remove_by_id(opened.identity)
         elif verdict.state != "failed":
-            await self._ours.renew(opened.identity, _GOODBYE)
-
-    async def close(self) -> None:
-        """Wait for the ends that are under way."""
-        if self._farewells:
-            await asyncio.wait(tuple(self._farewells), timeout=_GOODBYE + 5.0)
+            await self._ours.renew(opened.identity, GOODBYE)
