@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 FAULTS = (Exception,)
 """What the guard stops; call-path code that cannot afford :meth:`Guard.run` catches it and calls :meth:`Guard.note`."""
@@ -24,7 +24,24 @@ class Fault(NamedTuple):
     error: str
 
 
-class Guard:
+class Stopping(Protocol):
+    """What stops our own failures; ``note`` says what becomes of one."""
+
+    __slots__ = ()
+
+    def run(self, where: str, work: Callable[P, R], fallback: R, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return ``work(*args, **kwargs)``, or ``fallback`` after a failure that is noted under ``where``."""
+        try:
+            return work(*args, **kwargs)
+        except FAULTS as error:
+            self.note(where, error)
+            return fallback
+
+    def note(self, where: str, error: BaseException) -> None:
+        """Take one failure."""
+
+
+class Guard(Stopping):
     """Runs our own code so that nothing it does reaches the host.
 
     Attributes:
@@ -37,14 +54,6 @@ class Guard:
     def __init__(self) -> None:
         self.faults: dict[Fault, int] = {}
         self.recent: deque[Fault] = deque(maxlen=50)
-
-    def run(self, where: str, work: Callable[P, R], fallback: R, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return ``work(*args, **kwargs)``, or ``fallback`` after a failure that is noted under ``where``."""
-        try:
-            return work(*args, **kwargs)
-        except FAULTS as error:
-            self.note(where, error)
-            return fallback
 
     def note(self, where: str, error: BaseException) -> None:
         """Remember one failure."""
@@ -64,7 +73,7 @@ class Guard:
 guard = Guard()
 
 
-class Ward:
+class Ward(Stopping):
     """The guard over one strategy of one hijack: one that keeps failing is given up, once.
 
     MOST failures within SECONDS are too many. A strategy fails seldom or always; the bound is far above what a moment
@@ -83,14 +92,6 @@ class Ward:
         self._clock = clock
         self._failed: deque[float] = deque(maxlen=self.MOST)
         self._given_up = False
-
-    def run(self, where: str, work: Callable[P, R], fallback: R, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return ``work(*args, **kwargs)``, or ``fallback`` after a failure that is noted under ``where``."""
-        try:
-            return work(*args, **kwargs)
-        except FAULTS as error:
-            self.note(where, error)
-            return fallback
 
     def note(self, where: str, error: BaseException) -> None:
         """Remember one failure; give up at one too many."""
