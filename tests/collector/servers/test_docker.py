@@ -17,7 +17,7 @@ from mystic_collector.servers.docker.pipe import Frames
 from mystic_collector.servers.docker.pull import Layers, refused
 from mystic_collector.servers.docker.reading import judge
 from mystic_collector.servers.docker.servers import DockerServers
-from mystic_collector.servers.errors import EngineUnavailable, Forbidden, ServersError, Unreachable
+from mystic_collector.servers.errors import EngineUnavailable, Forbidden, ServersError, UnknownServer, Unreachable
 from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.calls import Calls
 from mystic_collector.servers.idle import Idle
@@ -216,10 +216,12 @@ async def test_a_server_that_needs_too_much_memory_is_said_to(real: DockerLabora
 
 async def test_a_server_that_nobody_speaks_to_is_stopped_when_it_is_to_be(real: DockerLaboratory) -> None:
     servers = real.open()
-    await servers.start(real.spec("brief", idle=0.5))
+    assert (await servers.start(real.spec("brief", idle=0.5))).state == "starting"
     async with asyncio.timeout(PATIENCE):
-        while await servers.listed():
+        while await servers.listed() or real.left():
             await asyncio.sleep(0.05)
+    with pytest.raises(UnknownServer, match="'brief'"):
+        await servers.status("brief")
 
 
 async def test_a_server_is_not_idle_while_somebody_speaks_to_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -20,13 +21,16 @@ from mystic_collector.servers.errors import (
     NameTaken,
     NotRunning,
     Rejected,
+    UnknownServer,
 )
 from mystic_collector.servers.server import Server
 from mystic_collector.servers.sidecar import SidecarServers
 from mystic_collector.sidecar.cluster import Cluster
 from mystic_collector.sidecar.pod import NAME, ROLE
 
-from ..servers.cluster import ACCOUNT, TOKEN, Beside, KubernetesLaboratory, kubeconfig
+from ...e2e.containers.cluster import kubectl, namespace
+from ...e2e.containers.engine import until
+from ..servers.cluster import ACCOUNT, RBAC, TOKEN, Beside, Home, KubernetesLaboratory, kubeconfig
 from ..servers.contract import PATIENCE, Speech, eventually, settled
 from ..servers.test_validation import REFUSED
 from .proxy import between
@@ -164,6 +168,18 @@ async def test_a_neighbour_without_the_token_is_answered_by_nobody(laboratory: K
         await stranger.close()
 
 
+AWAY = 30.0
+"""Seconds for which an API server is away: longer than what was seen last is an answer."""
+
+
+async def away(servers: SidecarServers, name: str) -> bool:
+    try:
+        await servers.status(name)
+    except EngineUnavailable:
+        return True
+    return False
+
+
 async def test_an_api_server_that_is_away_for_a_while_ends_no_server_and_is_found_again(
     laboratory: KubernetesLaboratory,
 ) -> None:
@@ -182,9 +198,16 @@ async def test_an_api_server_that_is_away_for_a_while_ends_no_server_and_is_foun
         assert (await servers.status("stays")).state == "running", "what was seen last is the answer for a while"
         with pytest.raises(EngineUnavailable, match="cannot be reached"):
             await servers.start(laboratory.spec("other"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AWAY):
+                while True:
+                    assert not (await servers.health()).ok
+                    await asyncio.sleep(0.5)
+        with pytest.raises(EngineUnavailable, match="cannot be reached"):
+            await servers.status("stays")
         proxy.up()
         async with asyncio.timeout(PATIENCE):
-            while not (await servers.health()).ok:
+            while not (await servers.health()).ok or await away(servers, "stays"):
                 await asyncio.sleep(0.1)
         assert (await servers.status("stays")).identity == before.identity
         async with servers.open("stays") as pipe:
@@ -296,12 +319,51 @@ async def test_a_sidecar_that_is_told_to_end_leaves_servers_and_takes_sessions(
     assert len(laboratory.left()) == 1
 
 
+async def test_a_server_runs_in_the_cluster_of_the_context_it_is_placed_in(
+    laboratory: KubernetesLaboratory, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with namespace(f"far-{laboratory.owner}") as name:
+        kubectl("--namespace", name, "apply", "--filename", str(RBAC))
+        far = Home(name, kubeconfig(tmp_path, name, ACCOUNT))
+        known, other = (json.loads(one.kubeconfig.read_text()) for one in (laboratory.home, far))
+        known["users"].append({**other["users"][0], "name": "far"})
+        context = {"cluster": known["clusters"][0]["name"], "user": "far", "namespace": name}
+        known["contexts"].append({"name": "far", "context": context})
+        both = tmp_path / "both.kubeconfig"
+        both.write_text(json.dumps(known))
+        changes = {"KUBECONFIG": str(both), "MCP_SIDECAR_CONTEXTS": "far"}
+        process = await asyncio.to_thread(Process, {**environment, **changes})
+        servers = SidecarServers(process.url, lambda: TOKEN)
+        try:
+            assert (await servers.health()).facts["contexts"] == ["far"]
+            await servers.start(laboratory.spec("here"))
+            await servers.start(laboratory.spec("there", placement={"context": "far"}))
+            with pytest.raises(NameTaken):
+                await servers.start(laboratory.spec("there"))
+            with pytest.raises(Rejected, match=r"'nowhere'.*far"):
+                await servers.start(laboratory.spec("lost", placement={"context": "nowhere"}))
+            found = [await settled(servers, one.name) for one in await servers.listed()]
+            assert [(one.name, one.state) for one in found] == [("here", "running"), ("there", "running")]
+            assert laboratory.left() == [found[0].identity]
+            assert [one["metadata"]["name"] for one in far.pods(laboratory.owner)] == [found[1].identity]
+            async with servers.open("there") as pipe:
+                assert await Speech(pipe).call("echo", text="far away") == "far away"
+            await servers.stop("there")
+            until(lambda: not far.pods(laboratory.owner), "no pod is left there")
+            assert [one.name for one in await servers.listed()] == ["here"]
+        finally:
+            await servers.close()
+            await asyncio.to_thread(process.end, signal.SIGTERM)
+
+
 async def test_a_server_nobody_speaks_to_is_stopped_where_that_is_asked_for(laboratory: KubernetesLaboratory) -> None:
     servers = laboratory.open()
-    await servers.start(laboratory.spec("lazy", idle=1))
+    assert (await servers.start(laboratory.spec("lazy", idle=1))).state == "starting"
     async with asyncio.timeout(PATIENCE):
         while await servers.listed():
             await asyncio.sleep(0.1)
+    with pytest.raises(UnknownServer, match="'lazy'"):
+        await servers.status("lazy")
 
 
 async def test_a_pod_that_is_ending_is_no_longer_told_and_goes(laboratory: KubernetesLaboratory) -> None:
