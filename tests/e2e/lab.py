@@ -62,6 +62,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    """True when somebody takes connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def running(*command: object, log: Path, cwd: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command of this test and end it, with what it started, afterwards."""
@@ -135,13 +142,7 @@ class Lab:
         port = free_port()
         command = (*prefix, BIN / "python", "-m", "gunicorn", "-w", workers, "-b", f"127.0.0.1:{port}", "shop:app")
         self.stack.enter_context(running(*command, log=self.log, cwd=self.folder, env=self.environment(**env)))
-
-        def listens() -> bool:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return True
-            return False
-
-        until(listens, "the application")
+        until(lambda: listens(port), "the application")
         return port
 
     def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab import BOOTSTRAP, Lab, request, until
+from lab import BOOTSTRAP, Lab, free_port, listens, request, until
 
 DELAY, SLOW = 0.03, 2.0
 TIMES = 4
@@ -227,19 +227,11 @@ def test_what_cannot_be_meant_is_refused_with_the_candidates(lab: Lab, backend: 
 
 @contextlib.contextmanager
 def redis_server(program: str, folder: Path) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-
-        def listens() -> bool:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return True
-            return False
-
-        until(listens, "redis-server")
+        until(lambda: listens(port), "redis-server")
         yield port
     finally:
         process.terminate()
