@@ -18,7 +18,7 @@ that the original still runs exactly once when the strategy itself fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
@@ -100,6 +100,12 @@ class Subject(NamedTuple):
         """Names of all parameters, in the order in which stages take them."""
         stars = bool(self.code.co_flags & VARARGS) + bool(self.code.co_flags & VARKEYWORDS)
         return self.code.co_varnames[: self.code.co_argcount + self.code.co_kwonlyargcount + stars]
+
+    def unknown(self, option: str, names: Iterable[str]) -> str:
+        """Return why ``names``, given by an option, are not all parameters; an empty text when they are."""
+        others = sorted(set(names) - set(self.parameters))
+        known = ", ".join(self.parameters) or "none"
+        return f"{option} names {', '.join(others)}, but the parameters are {known}" if others else ""
 
     @property
     def star(self) -> int:

@@ -27,10 +27,8 @@ def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
     if subject.kind in ("generator", "async_generator"):
         kind = subject.kind.replace("_", " ")
         return f"a cache cannot serve {kind} functions: their result is used up by the first caller"
-    unknown = {name for name in options["ignore"] if ":" not in name} - set(subject.parameters)
-    if unknown:
-        names = ", ".join(subject.parameters) or "none"
-        return f"cache.ignore names {', '.join(sorted(unknown))}, but the parameters are {names}"
+    if unknown := subject.unknown("cache.ignore", (name for name in options["ignore"] if ":" not in name)):
+        return unknown
     if options["identity"] and subject.parameters[:1] != ("self",):
         return "cache.identity is for methods; this function has no self"
     if options["identity"] and "self" in options["ignore"]:

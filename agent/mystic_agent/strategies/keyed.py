@@ -17,10 +17,8 @@ MOST_KNOWN, LONGEST_KNOWN, LARGEST_KNOWN = 1000, 200, 2**64
 
 def refuse(subject: Subject, strategy: str, options: Mapping[str, Any]) -> str:
     """Return why keys cannot be made as the options ``ignore`` and ``identity`` say, or an empty text."""
-    unknown = set(options["ignore"]) - set(subject.parameters)
-    if unknown:
-        names = ", ".join(subject.parameters) or "none"
-        return f"{strategy}.ignore names {', '.join(sorted(unknown))}, but the parameters are {names}"
+    if unknown := subject.unknown(f"{strategy}.ignore", options["ignore"]):
+        return unknown
     if options["identity"] and subject.parameters[:1] not in (("self",), ("cls",)):
         return f"{strategy}.identity is for methods; this function has no self"
     return ""
