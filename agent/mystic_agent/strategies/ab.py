@@ -6,19 +6,13 @@ import random as chance
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mystic_agent.strategies import Stage, Subject, alternative
+from mystic_agent.strategies import Stage, Subject, alternative, sticky
 from mystic_agent.strategies.decision import Decision
-from mystic_agent.strategies.reading import Unreadable
-from mystic_agent.strategies.sticky import Sticky
 
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
     """What the other implementation must be, see ``alternative``; the key must begin with a parameter."""
-    problem = alternative.refuse(subject, "ab", options["to"])
-    if not problem and options["key"]:
-        problem = Sticky(subject, options["key"], options["share"], options["salt"]).problem
-        return f"ab.{problem}" if problem else ""
-    return problem
+    return alternative.refuse(subject, "ab", options["to"]) or sticky.refuse(subject, "ab", options)
 
 
 def make(
@@ -33,18 +27,13 @@ def make(
     Args:
         random: returns a share from 0 up to 1.
     """
-    share = options["share"]
-    old, new = (False, Decision(subject, "ab", "a")), (True, Decision(subject, "ab", "b"))
-    if not options["key"]:
-        return alternative.route(
-            subject, "ab", options["to"], lambda values: new if random() < share else old, following
-        )
-    sticky = Sticky(subject, options["key"], share, options["salt"])
+    if options["key"]:
+        choose = sticky.by_key(subject, "ab", options, "a", "b")
+    else:
+        share = options["share"]
+        old, new = (False, Decision(subject, "ab", "a")), (True, Decision(subject, "ab", "b"))
 
-    def choose(values: tuple[Any, ...]) -> tuple[bool, Decision]:
-        try:
-            return new if sticky.covers(values) else old
-        except Unreadable as why:
-            return False, Decision(subject, "ab", "a", why.reason)
+        def choose(values: tuple[Any, ...]) -> tuple[bool, Decision]:
+            return new if random() < share else old
 
     return alternative.route(subject, "ab", options["to"], choose, following)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from mystic_agent.guard import FAULTS
 from mystic_agent.redact import clean, cut
-from mystic_agent.strategies import Stage, Subject, alternative
+from mystic_agent.strategies import Stage, Subject, alternative, sticky
 from mystic_agent.strategies.alternative import Alternative, Crossing, inside
 from mystic_agent.strategies.background import Background, background
 from mystic_agent.strategies.beside import Beside, Old, copied
@@ -32,16 +32,11 @@ EVENT = "mystic.shadow"
 
 def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
     """What the other implementation must be, see ``alternative``; the key must begin with a parameter."""
-    problem = alternative.refuse(subject, "shadow", options["to"])
-    if problem:
-        return problem
-    unknown = set(options["uncopied"]) - set(subject.parameters)
-    if unknown:
-        names = ", ".join(subject.parameters) or "none"
-        return f"shadow.uncopied names {', '.join(sorted(unknown))}, but the parameters are {names}"
-    if options["key"]:
-        problem = Sticky(subject, options["key"], options["share"], options["salt"]).problem
-    return f"shadow.{problem}" if problem else ""
+    return (
+        alternative.refuse(subject, "shadow", options["to"])
+        or subject.unknown("shadow.uncopied", options["uncopied"])
+        or sticky.refuse(subject, "shadow", options)
+    )
 
 
 def make(
@@ -152,7 +147,7 @@ class _Shadow:
         self.random = random
         self.to = Alternative(subject, options["to"])
         self.beside = Beside(subject, self.to, behind, self.state.tasks, self.judge, self.bypass)
-        self.sticky = Sticky(subject, options["key"], options["share"], options["salt"]) if options["key"] else None
+        self.sticky = Sticky(subject, options) if options["key"] else None
         self.share: float = options["share"]
         self.uncopied = frozenset(subject.parameters.index(name) for name in options["uncopied"])
         ignore = tuple(tuple(path.split(".")) for path in options["ignore"])

@@ -6,11 +6,14 @@ so that a growing share takes callers in and lets none go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
 from mystic_agent.contract.path import parse_path
 from mystic_agent.strategies import Subject
+from mystic_agent.strategies.alternative import Choice
+from mystic_agent.strategies.decision import Decision
 from mystic_agent.strategies.reading import Reading, Unreadable
 
 _LINE = 1 << 64
@@ -21,21 +24,20 @@ class Sticky:
 
     Args:
         subject: the function.
-        path: where the key is, e.g. ``request.user.id``.
-        share: of the line that is covered.
-        salt: callers fall otherwise for another; the function's name when empty.
+        options: ``key``, where the key is, e.g. ``request.user.id``; ``share``, of the line that is covered; ``salt``,
+            callers fall otherwise for another; the function's name when empty.
 
     Attributes:
-        problem: why the path cannot be read on this function; empty when it can.
+        problem: why the key cannot be read on this function; empty when it can.
     """
 
-    def __init__(self, subject: Subject, path: str, share: float, salt: str) -> None:
-        self._reading = Reading(subject, parse_path(path, "key"), path)
+    def __init__(self, subject: Subject, options: Mapping[str, Any]) -> None:
+        self._path: str = options["key"]
+        self._reading = Reading(subject, parse_path(self._path, "key"), self._path)
         self.problem = f"key {self._reading.problem}" if self._reading.problem else ""
-        self._path = path
-        salted = (salt or subject.name).encode("utf-8", "surrogatepass")
+        salted = (options["salt"] or subject.name).encode("utf-8", "surrogatepass")
         self._before = len(salted).to_bytes(4, "big") + salted
-        self._covered = round(share * _LINE)
+        self._covered: int = round(options["share"] * _LINE)
 
     def covers(self, values: tuple[Any, ...]) -> bool:
         """True when the caller falls into the share.
@@ -46,6 +48,26 @@ class Sticky:
         key = _text(self._reading.read(values), self._path).encode("utf-8", "surrogatepass")
         digest = blake2b(self._before + key, digest_size=8).digest()
         return int.from_bytes(digest, "big") < self._covered
+
+
+def refuse(subject: Subject, strategy: str, options: Mapping[str, Any]) -> str:
+    """Return why callers cannot be known by the option ``key``, or an empty text; also when there is none."""
+    problem = Sticky(subject, options).problem if options["key"] else ""
+    return f"{strategy}.{problem}" if problem else ""
+
+
+def by_key(subject: Subject, strategy: str, options: Mapping[str, Any], old: str, new: str) -> Choice:
+    """Return what sends the callers in the share to the other implementation, counted as ``new``."""
+    sticky = Sticky(subject, options)
+    stays, goes = (False, Decision(subject, strategy, old)), (True, Decision(subject, strategy, new))
+
+    def choose(values: tuple[Any, ...]) -> tuple[bool, Decision]:
+        try:
+            return goes if sticky.covers(values) else stays
+        except Unreadable as why:
+            return False, Decision(subject, strategy, old, why.reason)
+
+    return choose
 
 
 def _text(value: Any, path: str) -> str:
