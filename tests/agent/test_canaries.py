@@ -13,9 +13,11 @@ from module_under_test import application, hijack
 from mystic_agent.guard import guard
 from mystic_agent.otlp import encode_logs, encode_spans
 from mystic_agent.redact import LONGEST_SCANNED, clean, describe, show
-from mystic_collector.otlp.logs import decode_logs
-from mystic_collector.otlp.spans import decode_spans
+from mystic_collector.otlp.logs import read_logs
+from mystic_collector.otlp.spans import read_spans
 from mystic_collector.store.sqlite import SqliteStore
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 SOURCE = """
     class Refused(Exception):
@@ -76,7 +78,8 @@ def test_no_secret_leaves_by_any_way(name, tmp_path: Path, caplog) -> None:
     }
     store = SqliteStore(tmp_path / "t.db")
     sent = encode_logs(b"", events), encode_spans(b"", spans)
-    store.write([*decode_logs(sent[0])[0], *decode_spans(sent[1])[0]])
+    logs, traces = ExportLogsServiceRequest.FromString(sent[0]), ExportTraceServiceRequest.FromString(sent[1])
+    store.write([*read_logs(logs)[0], *read_spans(traces)[0]])
     store.close()
     outlets["wire"] = "".join(one.decode("latin-1") for one in sent)
     outlets["files"] = "".join(file.read_bytes().decode("latin-1") for file in tmp_path.glob("t.db*"))

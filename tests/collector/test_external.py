@@ -11,10 +11,11 @@ from mystic_agent.external.ledger import Ledger
 from mystic_agent.otlp import encode_metrics, encode_resource
 from mystic_agent.records import Count, Reading
 from mystic_collector.analysis.external import external, meant
-from mystic_collector.otlp.points import decode_points
+from mystic_collector.otlp.points import read_points
 from mystic_collector.store.external_records import ExternalPoint, ExternalRow
 from mystic_collector.store.externals import MOST_ROWS
 from mystic_collector.store.records import Incoming, Resource
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from .conftest import Running
 
@@ -80,7 +81,7 @@ def test_points_that_cannot_be_are_rejected_one_by_one_and_control_characters_go
     ledger = Ledger()
     ledger.cells(Caller("m:f\n\x1b[31m", ""), "a:1", "")[0] = 1
     body = encode_metrics(encode_resource([]), [], ledger.counts(), start_ns=1, now_ns=2)
-    [taken], rejected, _ = decode_points(body)
+    [taken], rejected, _ = read_points(ExportMetricsServiceRequest.FromString(body))
     assert rejected == 0
     assert taken.externals[0].function == "m:f  [31m"
 

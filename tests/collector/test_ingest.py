@@ -13,10 +13,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 from mystic_agent.contract import wire
 from mystic_collector.otlp.json_form import read_json
-from mystic_collector.otlp.points import decode_points
+from mystic_collector.otlp.points import read_points
+from mystic_collector.otlp.protobuf_form import read_protobuf
 from mystic_collector.otlp.refused import RefusedError
-from mystic_collector.otlp.spans import decode_spans
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from mystic_collector.otlp.spans import read_spans
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -368,6 +372,14 @@ def status_of(read: Callable[[], Any]) -> int:
     return 200
 
 
+def decode_spans(body: bytes) -> Any:
+    return read_spans(read_protobuf(body, ExportTraceServiceRequest()))
+
+
+def decode_points(body: bytes) -> Any:
+    return read_points(read_protobuf(body, ExportMetricsServiceRequest()))
+
+
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WHOLE = traces(span("m:f", error="E: x"), span("m:g")).SerializeToString()
 FIGURES = metrics(duration("m:f", {3: 1, 5: 2}, errors=1), facts={("mystic.agent.x", ""): 1.0}).SerializeToString()
@@ -426,7 +438,7 @@ def test_every_value_an_attribute_may_have_survives_keeping(values: list[Any], n
     for number, value in enumerate(values):
         kind = {str: "string", int: "int", float: "double", bool: "bool", bytes: "bytes"}[type(value)]
         one.attributes.append(KeyValue(key=f"k{number}", value=AnyValue(**{f"{kind}_value": value})))
-    [incoming], rejected, _ = decode_spans(traces(one).SerializeToString())
+    [incoming], rejected, _ = read_spans(traces(one))
     assert rejected == 0
     assert incoming.spans is not None
     [kept] = [row_of(each) for each in spans_in(incoming.spans.body)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import orjson
 from google.protobuf.message import Message
@@ -25,10 +26,11 @@ from mystic_collector.forward.sender import VIA_HEADER
 from mystic_collector.ingest.body import inflate, read_body
 from mystic_collector.ingest.writer import Writer
 from mystic_collector.otlp.json_form import read_json
-from mystic_collector.otlp.logs import decode_logs, read_logs
-from mystic_collector.otlp.points import decode_points, read_points
+from mystic_collector.otlp.logs import read_logs
+from mystic_collector.otlp.points import read_points
+from mystic_collector.otlp.protobuf_form import read_protobuf
 from mystic_collector.otlp.refused import RefusedError
-from mystic_collector.otlp.spans import Decoded, decode_spans, read_spans
+from mystic_collector.otlp.spans import Decoded, read_spans
 from mystic_collector.settings import Settings
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
@@ -39,6 +41,28 @@ _SMALL = {"": 512 * 1024, "gzip": 64 * 1024}
 _RETRY_SECONDS = "1"
 # google.rpc.Code for the statuses given here, for the Status message of an error reply.
 _CODES = {400: 3, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
+
+
+class _Signal(NamedTuple):
+    """One kind of telemetry.
+
+    Attributes:
+        rejected: the field of the reply's partial success that counts what was not taken.
+        read: what is taken of a request.
+    """
+
+    name: str
+    request: Callable[[], Message]
+    response: Callable[..., Message]
+    rejected: str
+    read: Callable[[Any], Decoded]
+
+
+_TRACES = _Signal("traces", ExportTraceServiceRequest, ExportTraceServiceResponse, "rejected_spans", read_spans)
+_METRICS = _Signal(
+    "metrics", ExportMetricsServiceRequest, ExportMetricsServiceResponse, "rejected_data_points", read_points
+)
+_LOGS = _Signal("logs", ExportLogsServiceRequest, ExportLogsServiceResponse, "rejected_log_records", read_logs)
 
 
 class Ingest:
@@ -58,23 +82,17 @@ class Ingest:
 
     async def traces(self, request: Request) -> Response:
         """Take spans."""
-        return await self._serve(request, "traces", self._decode_traces, _traces_reply)
+        return await self._serve(request, _TRACES)
 
     async def metrics(self, request: Request) -> Response:
         """Take metric points."""
-        return await self._serve(request, "metrics", self._decode_metrics, _metrics_reply)
+        return await self._serve(request, _METRICS)
 
     async def logs(self, request: Request) -> Response:
         """Take log records, events among them."""
-        return await self._serve(request, "logs", self._decode_logs, _logs_reply)
+        return await self._serve(request, _LOGS)
 
-    async def _serve(
-        self,
-        request: Request,
-        signal: str,
-        decode: Callable[[bytes, str, str], _Read],
-        answer: Callable[[int, str], Message],
-    ) -> Response:
+    async def _serve(self, request: Request, signal: _Signal) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         encoding = request.headers.get("content-encoding", "").strip().lower()
         try:
@@ -82,64 +100,30 @@ class Ingest:
                 raise RefusedError(415, f"content-type {kind[:60]!r} is not known; send {PROTOBUF} or {JSON}")
             body = await read_body(request, self._settings.max_body_bytes, self._settings.body_timeout)
             if kind == PROTOBUF and len(body) <= _SMALL.get(encoding, 0):
-                (taken, rejected, why), sent = decode(body, encoding, kind)
+                (taken, rejected, why), sent = self._decode(signal, body, encoding, kind)
             else:
                 # What takes long must not hold up the loop: health and the streams stay live. One at a time,
                 # because a body of tiny messages needs many times its size in memory.
                 async with self._large:
-                    (taken, rejected, why), sent = await run_in_threadpool(decode, body, encoding, kind)
+                    (taken, rejected, why), sent = await run_in_threadpool(self._decode, signal, body, encoding, kind)
             if not self._writer.offer(taken):
                 raise RefusedError(429, "the collector is writing as fast as it can; send again later")
             via = request.headers.get(VIA_HEADER, "")
-            self._forward.offer(signal, sent, sum(one.items for one in taken) + rejected, via)
+            self._forward.offer(signal.name, sent, sum(one.items for one in taken) + rejected, via)
         except RefusedError as refused:
             return _refusal(refused, kind)
-        return _success(answer(rejected, why), kind)
+        return _success(_answer(signal, rejected, why), kind)
 
-    def _decode_traces(self, body: bytes, encoding: str, kind: str) -> _Read:
+    def _decode(self, signal: _Signal, body: bytes, encoding: str, kind: str) -> _Read:
         body = inflate(body, encoding, self._settings.max_inflated_bytes)
         if kind == JSON:
-            message = read_json(body, ExportTraceServiceRequest())
-            return read_spans(message), message.SerializeToString()
-        return decode_spans(body), body
-
-    def _decode_metrics(self, body: bytes, encoding: str, kind: str) -> _Read:
-        body = inflate(body, encoding, self._settings.max_inflated_bytes)
-        if kind == JSON:
-            message = read_json(body, ExportMetricsServiceRequest())
-            return read_points(message), message.SerializeToString()
-        return decode_points(body), body
-
-    def _decode_logs(self, body: bytes, encoding: str, kind: str) -> _Read:
-        body = inflate(body, encoding, self._settings.max_inflated_bytes)
-        if kind == JSON:
-            message = read_json(body, ExportLogsServiceRequest())
-            return read_logs(message), message.SerializeToString()
-        return decode_logs(body), body
+            message = read_json(body, signal.request())
+            return signal.read(message), message.SerializeToString()
+        return signal.read(read_protobuf(body, signal.request())), body
 
 
-def _logs_reply(rejected: int, why: str) -> Message:
-    reply = ExportLogsServiceResponse()
-    if rejected:
-        reply.partial_success.rejected_log_records = rejected
-        reply.partial_success.error_message = why
-    return reply
-
-
-def _traces_reply(rejected: int, why: str) -> Message:
-    reply = ExportTraceServiceResponse()
-    if rejected:
-        reply.partial_success.rejected_spans = rejected
-        reply.partial_success.error_message = why
-    return reply
-
-
-def _metrics_reply(rejected: int, why: str) -> Message:
-    reply = ExportMetricsServiceResponse()
-    if rejected:
-        reply.partial_success.rejected_data_points = rejected
-        reply.partial_success.error_message = why
-    return reply
+def _answer(signal: _Signal, rejected: int, why: str) -> Message:
+    return signal.response(partial_success={signal.rejected: rejected, "error_message": why} if rejected else None)
 
 
 def _success(message: Message, kind: str) -> Response:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
 from mystic_agent.contract.wire import FUNCTION
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json, value_of
-from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.otlp.spans import Decoded
 from mystic_collector.store.log_records import LogRow
 from mystic_collector.store.records import LARGEST, Incoming
@@ -20,21 +18,8 @@ _EVENT_NAME = "event.name"  # where SDKs put it before log records had a field f
 _WHY = "times must fit 63 bits"
 
 
-def decode_logs(body: bytes) -> Decoded:
-    """Read an ExportLogsServiceRequest in protobuf.
-
-    Raises:
-        RefusedError: 400 when it is not one.
-    """
-    try:
-        message = ExportLogsServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise RefusedError(400, f"the body is not an ExportLogsServiceRequest ({error})") from error
-    return read_logs(message)
-
-
 def read_logs(message: ExportLogsServiceRequest) -> Decoded:
-    """Read a parsed message; records with impossible times are rejected one by one."""
+    """Read a message; records with impossible times are rejected one by one."""
     taken: list[Incoming] = []
     rejected = 0
     for group in message.resource_logs:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from google.protobuf.message import DecodeError
 from mystic_agent.contract import wire
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -21,7 +20,6 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json
 from mystic_collector.otlp.external import Externals
-from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.store.records import ERRORS, LARGEST, UNTIMED, CountPoint, Fact, FunctionPoint, Incoming, Point
 
 _COUNTS = {wire.ERRORS: ERRORS, wire.CALLS: UNTIMED, wire.DECISIONS: None}
@@ -58,24 +56,12 @@ class _Taken:
                 self.why = str(error)
 
 
-def decode_points(body: bytes) -> tuple[list[Incoming], int, str]:
-    """Read an ExportMetricsServiceRequest in protobuf.
+def read_points(message: ExportMetricsServiceRequest) -> tuple[list[Incoming], int, str]:
+    """Read a message; points that cannot be kept are rejected one by one.
 
     Returns:
         What was taken, how many points were rejected, and why the last of them was.
-
-    Raises:
-        RefusedError: 400 when it is not one.
     """
-    try:
-        message = ExportMetricsServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise RefusedError(400, f"the body is not an ExportMetricsServiceRequest ({error})") from error
-    return read_points(message)
-
-
-def read_points(message: ExportMetricsServiceRequest) -> tuple[list[Incoming], int, str]:
-    """Read a parsed message; points that cannot be kept are rejected one by one."""
     incoming = []
     rejected, why = 0, ""
     for group in message.resource_metrics:

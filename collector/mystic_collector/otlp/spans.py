@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from operator import sub
 
-from google.protobuf.message import DecodeError
 from mystic_agent.contract.wire import FUNCTION
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from mystic_collector.otlp.attributes import LONGEST_NAME, resource_of, to_dict, to_json
-from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.store.records import LARGEST, Incoming, SpanRow, SpanSegment
 
 _LONGEST_ERROR = 2000
@@ -28,21 +26,8 @@ Decoded = tuple[list[Incoming], int, str]
 """(what was taken, how many spans were rejected, why)."""
 
 
-def decode_spans(body: bytes) -> Decoded:
-    """Read an ExportTraceServiceRequest in protobuf.
-
-    Raises:
-        RefusedError: 400 when it is not one.
-    """
-    try:
-        message = ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise RefusedError(400, f"the body is not an ExportTraceServiceRequest ({error})") from error
-    return read_spans(message)
-
-
 def read_spans(message: ExportTraceServiceRequest) -> Decoded:
-    """Survey a parsed message; spans with impossible ids or times are rejected one by one."""
+    """Survey a message; spans with impossible ids or times are rejected one by one."""
     taken: list[Incoming] = []
     rejected = 0
     for group in message.resource_spans:
