@@ -6,6 +6,8 @@ import asyncio
 import base64
 import copy
 import json
+import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -233,15 +235,12 @@ def test_the_webhook_answers_over_tls_with_the_certificate_it_has_made_known() -
     injector = Injector(settings(), told, every=0.01)
 
     async def conversation() -> None:
-        import uvicorn
-
-        server = uvicorn.Server(injector.config())
+        server = injector.server()
         running = asyncio.create_task(server.serve())
         while not (server.started and injector.trusted):
             await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
         trusting = ssl.create_default_context(cadata=told.pems[-1].decode())
-        url = f"https://127.0.0.1:{port}"
+        url = f"https://127.0.0.1:{server.address[1]}"
         name = {"sni_hostname": "mystic-injector.mystic.svc"}
         async with httpx.AsyncClient(verify=trusting, trust_env=False) as client:
             found = await client.post(f"{url}/inject", json=review(pod()), extensions=name)
@@ -280,3 +279,43 @@ def test_a_wrong_setting_of_the_injector_is_refused_by_name(name: str, value: st
     with pytest.raises(Invalid) as error:
         settings(**{name: value})
     assert error.value.field == name
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{name: here, context: {cluster: here, user: me}}]
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: me, user: {}}]
+"""
+
+
+def injector_with(kubeconfig: Path) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MYSTIC_", "KUBERN"))}
+    environ = {**kept, "KUBECONFIG": str(kubeconfig), "MYSTIC_INJECTOR_PORT": "0"}
+    command = [sys.executable, "-m", "mystic_agent.cli", "injector"]
+    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("text", [None, "", "contexts: [", "[1, 2]", "contexts: 7", "\udcff"])
+def test_an_injector_without_a_cluster_says_what_it_needs(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "config").write_text(text, errors="surrogateescape")
+    with injector_with(tmp_path / "config") as process:
+        out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert "no cluster is known here" in said
+    assert "set KUBECONFIG" in said
+    assert "Traceback" not in said
+
+
+def test_an_injector_waits_for_its_cluster_and_ends_in_order_on_a_signal(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(KUBECONFIG)
+    with injector_with(tmp_path / "config") as process:
+        assert process.stderr is not None
+        url = next(line.split()[-1] for line in process.stderr if "listening on https://" in line)
+        answer = httpx.get(f"{url}/health", verify=False, trust_env=False)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert (answer.status_code, answer.json()) == (503, {"status": "waiting"})

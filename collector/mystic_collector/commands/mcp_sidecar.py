@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal; servers go on."""
     # Imported here, so that listing the commands stays quick.
-    from mystic_collector.server import start_logging
+    from mystic_collector.listener import start_logging
     from mystic_collector.sidecar.process import SidecarServer
     from mystic_collector.sidecar.settings import load
 

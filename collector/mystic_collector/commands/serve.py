@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     given = {"MYSTIC_HOST": args.host or "", "MYSTIC_PORT": args.port or ""}
     settings = load({**os.environ, **{name: value for name, value in given.items() if value}})
     # Imported here, so that listing the commands stays quick.
-    from mystic_collector.server import CollectorServer, start_logging
+    from mystic_collector.listener import start_logging
+    from mystic_collector.server import CollectorServer
 
     start_logging(settings.log_level)
     server = CollectorServer(settings, alone=True)

@@ -1,4 +1,4 @@
-"""The webhook behind uvicorn, its certificate made at start, renewed in time, and made known again when it is not."""
+"""The webhook as a process, its certificate made at start, renewed in time, and made known again when it is not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import orjson
-import uvicorn
 from mystic_agent.contract.errors import Invalid
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,6 +21,7 @@ from mystic_collector.injection.certificate import Certificate, certificate
 from mystic_collector.injection.registration import Registration
 from mystic_collector.injection.review import answer
 from mystic_collector.injection.settings import InjectorSettings
+from mystic_collector.listener import Listener, bind
 
 EVERY = 20.0
 """Seconds between two looks at what the API server trusts."""
@@ -56,23 +56,14 @@ class Injector:
             lifespan=self._lifespan,
         )
 
-    def run(self) -> None:
-        """Serve until a signal."""
-        uvicorn.Server(self.config()).run()
+    def server(self) -> Listener:
+        """Return what serves it, over TLS.
 
-    def config(self) -> uvicorn.Config:
-        """Return how it is served: over TLS, quietly."""
-        return uvicorn.Config(
-            self.app,
-            host=self.settings.host,
-            port=self.settings.port,
-            ssl_context_factory=lambda config, default: self._context,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=3,
-        )
+        Raises:
+            OSError: when the address cannot be bound.
+        """
+        bound = bind(self.settings.host, self.settings.port)
+        return Listener(self.app, bound, ssl_context_factory=lambda config, default: self._context, ws="none")
 
     async def inject(self, request: Request) -> Response:
         """Answer one AdmissionReview."""

@@ -1,6 +1,7 @@
 """The Mystic server of $name: what `mystic serve` does, in a place where a project can add to it."""
 
-from mystic_collector.server import CollectorServer, start_logging
+from mystic_collector.listener import start_logging
+from mystic_collector.server import CollectorServer
 from mystic_collector.settings import load
 
 
