@@ -66,8 +66,8 @@ REFUSING = frozenset({"context", "writes"})
 RESULT, MUTATED, FAILED = 1, 2, 4
 """Flags of an access: its result has a digest; it changed its arguments; it raised."""
 
-_FIELDS = ("Q", "I", "f", "Q", "I", "B")
-_SIZE = struct.calcsize("<QIfQIB")
+_FIELDS = "QIfQIB"
+_SIZE = struct.calcsize("<" + _FIELDS)
 
 
 class Access(NamedTuple):

@@ -108,7 +108,7 @@ STRATEGIES: dict[str, dict[str, Option]] = {
             (),
             "what it does not depend on: arguments, e.g. self, or contextvar:app.log:request_id",
         ),
-        "identity": Option(option.names, (), "attributes of self that stand for it in the key"),
+        "identity": _IDENTITY,
         "copy": Option(option.choice("auto", "never", "deep"), "auto", "auto copies mutable results on the way out"),
         "exceptions": Option(option.flag, False, "also keep exceptions"),
         "max_bytes": Option(
