@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable
 from typing import Any
 
 from mystic_agent.cache.frozen import copied, frozen
@@ -50,7 +50,3 @@ async def _yielding_async(values: Iterable[Any], error: Exception | None) -> Asy
         yield value
     if error is not None:
         raise error
-
-
-Maker = Callable[[], Any]
-"""Makes what is returned, or the exception that is raised."""
