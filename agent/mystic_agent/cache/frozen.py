@@ -23,6 +23,8 @@ _VALUES = frozenset(
     }
 )
 MOST_PARTS = 10_000
+ENTRY_BYTES = 200
+"""What a cache takes for one entry besides its key and its result, about."""
 
 
 def frozen(value: Any, parts: int = 1000) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
-from mystic_agent.cache.frozen import copied, frozen, reraisable, transient, weight
+from mystic_agent.cache.frozen import ENTRY_BYTES, copied, frozen, reraisable, transient, weight
 from mystic_agent.cache.key import Unkeyable, canonical
 from mystic_agent.cache.memory import Entry, Fast, Memory
 from mystic_agent.contract.outcome import BYPASS, KEPT_OUT
@@ -130,7 +130,7 @@ class Results:
     def _put(self, key: Hashable, value: Any, failed: bool, shared: bool, fast: Fast | None, left_ns: int) -> bool:
         expires = self.memory.clock() + left_ns
         stale = 0 if failed else expires + self.stale_ns
-        size = weight(value) + weight(key) + 200
+        size = weight(value) + weight(key) + ENTRY_BYTES
         if self.memory.put(key, Entry(expires, value, failed, shared, size, fast, stale)):
             return True
         self.count(KEPT_OUT, "result larger than max_bytes")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import perf_counter_ns, thread_time_ns, time_ns
 from typing import Any, NamedTuple
 
-from mystic_agent.cache.frozen import weight
+from mystic_agent.cache.frozen import ENTRY_BYTES, transient, weight
 from mystic_agent.cache.key import SIMPLE, Unkeyable
 from mystic_agent.contract import analysis
 from mystic_agent.contract.analysis import FAILED, MOST_ACCESSES, MUTATED, RESULT, WHOLE, Access
@@ -18,28 +18,36 @@ from mystic_agent.observe.events import DEBUG, Events
 from mystic_agent.strategies.selves import Selves
 
 CALLS, TOTAL, SPENT, DEEP = range(4)
-"""Cells: calls ended, ns they took, ns that the analysis took in the stretch, and those of them for sampled calls."""
+"""Cells: calls that ended, and ns that they took; ns that the analysis took, and those of them after sampled calls."""
 
 SHARE_OF_FUNCTION = 0.01
-"""Of the time that the function itself takes, which looking at its calls may take besides its share of a core."""
+"""Of the time that calls themselves take: what looking at them may cost in addition to the share of a core."""
 
 RAREST = 256
-"""When results are compared least: on one in so many sampled calls."""
+"""One in so many sampled calls has its result compared, when that is dear; all of them when it is not."""
 
 DOUBTFUL_NS = 100_000
-"""From then on looking is timed by the thread's own processor time, which is dearer to read."""
+"""After a look that took longer, looking is timed by the thread's own processor time, which is dearer to read."""
 
 LEAST = WHOLE >> 12
 """The smallest sample of keys; what would need a smaller one is left alone."""
 
 LEAST_LEFT = 50
+"""Accesses that may be told of every stretch, however many the ones before had."""
+
 ENOUGH_CALLS, MOST_KEYLESS = 100, 0.9
+"""It is hopeless when, of so many calls or more, a larger share has no key."""
+
 MOST_REASONS = 20
+"""Distinct reasons that are counted; further ones are "other"."""
+
 MOST_PARTS = 1000
-ENTRY_BYTES = 200
+"""Of arguments and results, that are opened to estimate what they weigh."""
+
 PAUSE_STRETCHES = 10
+"""For which calls pass unseen after looking at them cost too much."""
+
 _SIMPLE = frozenset(SIMPLE)
-_SINGLE_USE = ("__next__", "__anext__", "__await__")
 _OF_THE_SYSTEM = frozenset({"_socket", "_thread", "_ssl", "socket", "ssl", "threading"})
 
 Digest = Callable[[tuple[Any, ...]], int]
@@ -65,6 +73,9 @@ class Sampler:
         wall: Unix nanoseconds.
 
     Attributes:
+        clock: see above; calls are timed by it.
+        session: what is told belongs to it; another one after every rest, and in a forked child.
+        threshold: digests below it are sampled.
         h: cells that calls write without a lock, as a Meter's.
         resting: True while calls pass unseen, because looking at them cost more than allowed.
         rests: how often that happened.
@@ -188,7 +199,7 @@ class Sampler:
             return RESULT, self._digest((result,)), weight(result, MOST_PARTS)
         except Unkeyable:
             kind = type(result)
-            single = kind.__module__ in _OF_THE_SYSTEM or any(hasattr(kind, name) for name in _SINGLE_USE)
+            single = kind.__module__ in _OF_THE_SYSTEM or transient(result)
             self._count(self._results, f"{'single use: ' if single else ''}{kind.__module__}.{kind.__qualname__}"[:200])
             return 0, 0, weight(result, MOST_PARTS)
 

@@ -107,7 +107,8 @@ SOURCE = """
         return 1
     def any(x): return x
     def gives(what):
-        return {"generator": (i for i in ()), "object": Plain(), "lock": threading.Lock(), "map": map(str, [])}[what]
+        known = {"generator": (i for i in ()), "object": Plain(), "lock": threading.Lock(), "map": map(str, [])}
+        return known[what] if what in known else ["page", known["map"]]
     def generator(): yield 1
     def slow(n): return sum(range(200_000)) + n
     def secret(password): return "card 4111111111111111"
@@ -135,13 +136,14 @@ def test_what_has_no_key_is_counted_with_its_reason(other):
 
 
 def test_results_that_cannot_be_compared_are_counted_by_type(other):
-    found = analyzed(other, "gives", *[(what,) for what in ("generator", "object", "lock", "map")])
-    assert [one.flags for one in found.accesses] == [0] * 4
+    found = analyzed(other, "gives", *[(what,) for what in ("generator", "object", "lock", "map", "page")])
+    assert [one.flags for one in found.accesses] == [0] * 5
     assert found.kinds["results"] == {
         "single use: builtins.generator": 1,
         f"{other.module.__name__}.Plain": 1,
         "single use: _thread.lock": 1,
         "single use: builtins.map": 1,
+        "single use: builtins.list": 1,
     }
 
 
