@@ -24,6 +24,7 @@ _HEADERS = {408: {"Connection": "close"}, 413: {"Connection": "close"}, 429: {"R
 _SMALL = 64 * 1024
 """Bytes read on the event loop; what takes longer must not hold up health and the streams."""
 
+_MOST_SECONDS = 9e9
 PATIENCE = 15.0
 """Seconds a client may take to send a body."""
 
@@ -118,6 +119,22 @@ def number(request: Request, name: str, default: int, low: int, high: int) -> in
     if text.isascii() and text.isdigit() and low <= int(text) <= high:
         return int(text)
     raise Invalid(name, text, f"give a whole number from {low} to {high}")
+
+
+def seconds(request: Request, name: str) -> float:
+    """Return a query parameter in seconds, since 1970 or of a duration; 0 when absent.
+
+    Raises:
+        Invalid: when it is none, or their nanoseconds are more than 64 bits hold.
+    """
+    text = request.query_params.get(name, "")
+    try:
+        found = float(text or 0)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= _MOST_SECONDS:
+        raise Invalid(name, text, "give seconds, e.g. 0.25")
+    return found
 
 
 def flag(request: Request, name: str) -> bool:

@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from mystic_agent.cli import program
 from mystic_agent.contract.errors import Invalid
-from mystic_collector.commands.container import chosen
+from mystic_collector.commands.container import OWN, chosen
 
 from .conftest import Running
 
@@ -42,6 +43,10 @@ def test_a_container_is_the_server_the_chat_or_the_program_it_is_told_to_be(
 def test_an_unknown_mode_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(Invalid, match=r"MYSTIC_MODE.*'serve'.*server, mcp, sidecar"):
         chosen([], {"MYSTIC_MODE": "serve"}, COMMANDS, ["mystic"])
+
+
+def test_a_container_knows_the_commands_that_come_with_the_agent() -> None:
+    assert sorted(OWN) == sorted(one.name for one in program.OWN)
 
 
 def container(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from mystic_collector.parts import Parts, parts_of
-from mystic_collector.reply import number, read_object, refusal, reply
+from mystic_collector.reply import number, read_object, refusal, reply, seconds
 from mystic_collector.servers.errors import ServersError, UnknownServer
 from mystic_collector.servers.managed import Managed
 from mystic_collector.servers.server import LogLine, Server
@@ -121,7 +121,7 @@ async def status(request: Request) -> Response:
 async def logs(request: Request) -> Response:
     """The newest lines of a server's log, oldest first."""
     name, tail = _named(request), number(request, "tail", number(request, "limit", 200, 0, MOST_LINES), 0, MOST_LINES)
-    since = (await managed(request)).since(name, _since(request))
+    since = (await managed(request)).since(name, seconds(request, "since"))
     rows = [line.to_json() for line in await (await managed(request)).servers.logs(name, tail, since)]
     return reply({"name": name, "logs": rows, "count": len(rows)})
 
@@ -135,7 +135,7 @@ async def clear_logs(request: Request) -> Response:
 
 async def follow_logs(request: Request) -> Response:
     """A server's log, line by line as it is written, as server-sent events."""
-    name, tail, since = _named(request), number(request, "tail", 50, 0, MOST_LINES), _since(request)
+    name, tail, since = _named(request), number(request, "tail", 50, 0, MOST_LINES), seconds(request, "since")
     servers = await managed(request)
     await servers.servers.status(name)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -239,23 +239,12 @@ async def _meant(request: Request) -> str:
     return server_name(request.path_params.get("name") or given.get("name") or MAIN)
 
 
-def _since(request: Request) -> float:
-    text = request.query_params.get("since", "")
-    try:
-        found = float(text or 0.0)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found < 1e12:
-        raise Invalid("since", text, "give Unix seconds")
-    return found
-
-
 async def socket_logs(socket: WebSocket) -> None:
     """A server's log over a WebSocket: one JSON object a line, then the end."""
     request = Request({**socket.scope, "type": "http", "method": "GET"})
     try:
         servers, name = await managed(request), _named(request)
-        tail, since = number(request, "tail", 50, 0, MOST_LINES), _since(request)
+        tail, since = number(request, "tail", 50, 0, MOST_LINES), seconds(request, "since")
         await servers.servers.status(name)
     except (Invalid, ServersError) as error:
         await socket.accept()

@@ -15,13 +15,12 @@ from mystic_collector.analysis.flame import flame
 from mystic_collector.analysis.relations import relations as related
 from mystic_collector.api.hijacks import meant
 from mystic_collector.parts import parts_of
-from mystic_collector.reply import flag, number, refusal, reply
+from mystic_collector.reply import flag, number, refusal, reply, seconds
 from mystic_collector.store.records import LARGEST, SpanQuery, StoredSpan
 from mystic_collector.tracing.tracing import SERVICE
 
 _ERROR = 2
 _STATUS = {0: "unset", 1: "ok", 2: "error"}
-_LONGEST = 9e9
 
 
 async def traces(request: Request) -> Response:
@@ -33,7 +32,7 @@ async def traces(request: Request) -> Response:
         service=params.get("service", ""),
         besides=_besides(request),
         errors=flag(request, "errors"),
-        min_duration_ns=int(_seconds(request, "min_duration") * 1e9),
+        min_duration_ns=int(seconds(request, "min_duration") * 1e9),
         since_ns=since,
         until_ns=until,
         limit=number(request, "limit", 50, 1, 500),
@@ -89,19 +88,8 @@ def _besides(request: Request) -> str:
 
 def _period(request: Request) -> tuple[int, int]:
     """Return between which moments, in Unix nanoseconds, a span must have begun."""
-    since, until = (int(_seconds(request, name) * 1e9) for name in ("since", "until"))
+    since, until = (int(seconds(request, name) * 1e9) for name in ("since", "until"))
     return since, until or LARGEST
-
-
-def _seconds(request: Request, name: str) -> float:
-    text = request.query_params.get(name, "")
-    try:
-        value = float(text or 0)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= _LONGEST:
-        raise Invalid(name, text, "give seconds, e.g. 0.25")
-    return value
 
 
 def _summary(spans: list[StoredSpan]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from typing import Any
 
 from mystic_agent.cli.command import Command
@@ -13,9 +12,7 @@ from mystic_agent.contract.strategy import STRATEGIES
 from mystic_collector.commands.connection import Connection, add_address, user
 from mystic_collector.commands.ending import Failed, ending, plain, show
 from mystic_collector.commands.named import named
-
-_WAIT = 5.0
-_EVERY = 0.1
+from mystic_collector.commands.polled import polled
 
 
 class _Strategy(argparse.Action):
@@ -143,15 +140,13 @@ def _replace(collector: Connection, fields: dict[str, Any]) -> dict[str, Any]:
 
 def _settled(collector: Connection, added: dict[str, Any]) -> dict[str, Any]:
     """Return the hijack once every process that listens has said what came of it, or as it is after five seconds."""
-    deadline = time.monotonic() + _WAIT
-    while True:
-        progress = added["progress"]
-        if added["off"] or progress["answered"] + progress["unreachable"] >= progress["processes"]:
-            return added
-        if time.monotonic() > deadline:
-            return added
-        time.sleep(_EVERY)
-        added = collector.get(f"/api/hijacks/{added['id']}")
+    path = f"/api/hijacks/{added['id']}"
+    return polled(added, lambda: collector.get(path), _answered)
+
+
+def _answered(added: dict[str, Any]) -> bool:
+    progress = added["progress"]
+    return bool(added["off"] or progress["answered"] + progress["unreachable"] >= progress["processes"])
 
 
 def _text(added: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,7 @@ from mystic_agent.cli.command import Command
 
 from mystic_collector.commands.connection import Connection, add_address
 from mystic_collector.commands.ending import ending, plain, show
-
-_WAIT = 5.0
-_EVERY = 0.1
+from mystic_collector.commands.polled import polled
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,14 +35,13 @@ def _run(off: bool) -> Callable[[argparse.Namespace], int]:
 
 def _followed(collector: Connection, version: int, service: str) -> list[int]:
     """Return the processes that listen and have not followed, by id."""
-    deadline = time.monotonic() + _WAIT
-    while True:
+
+    def waiting() -> list[int]:
         processes = collector.get("/api/status")["processes"]
         mine = [one for one in processes if one["connected"] and service in ("*", one["service"])]
-        waiting = [one["pid"] for one in mine if one["version"] < version]
-        if not waiting or time.monotonic() > deadline:
-            return waiting
-        time.sleep(_EVERY)
+        return [one["pid"] for one in mine if one["version"] < version]
+
+    return polled(waiting(), waiting, lambda left: not left)
 
 
 def _text(off: bool, service: str, done: dict[str, Any], waiting: list[int]) -> str:

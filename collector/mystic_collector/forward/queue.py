@@ -20,8 +20,8 @@ create table if not exists waiting(
 """
 _PUT = "insert into waiting(signal, via, items, body) values(?, ?, ?, ?)"
 _OLDEST = "select id, signal, via, items, body from waiting order by id limit 64"
-_FIRST = "select id, items, length(body) + 64 from waiting order by id limit 1"
-_TOTAL = "select coalesce(sum(items), 0), coalesce(sum(length(body) + 64), 0) from waiting"
+_FIRST = "select id, items, length(body) + ? from waiting order by id limit 1"
+_TOTAL = "select coalesce(sum(items), 0), coalesce(sum(length(body) + ?), 0) from waiting"
 _ROW_BYTES = 64
 """What a row takes beside its body."""
 
@@ -132,12 +132,12 @@ class Queue:
             self._file.close()
 
     def _count(self) -> None:
-        self.items, self.bytes = self._file.execute(_TOTAL).fetchone()
+        self.items, self.bytes = self._file.execute(_TOTAL, (_ROW_BYTES,)).fetchone()
 
     def _shrink(self) -> int:
         dropped = 0
         while self.bytes > self._most:
-            oldest = self._file.execute(_FIRST).fetchone()
+            oldest = self._file.execute(_FIRST, (_ROW_BYTES,)).fetchone()
             if oldest is None:
                 break
             self._file.execute("delete from waiting where id = ?", oldest[:1])

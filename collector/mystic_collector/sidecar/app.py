@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mystic_collector.reply import crashed, flag, http_error, invalid, number, read_object, refusal, reply
+from mystic_collector.reply import crashed, flag, http_error, invalid, number, read_object, refusal, reply, seconds
 from mystic_collector.security import Gate
 from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.protocol import Endpoint, Pipe
@@ -97,7 +97,7 @@ class Sidecar:
 
     async def logs(self, request: Request) -> Response:
         """The newest lines of a server's log; with ``follow`` every further one, a JSON object a line."""
-        name, tail, since = _named(request), number(request, "tail", 200, 0, MOST_LINES), _since(request)
+        name, tail, since = _named(request), number(request, "tail", 200, 0, MOST_LINES), seconds(request, "since")
         if not flag(request, "follow"):
             rows = [line.to_json() for line in await self.servers.logs(name, tail, since)]
             return reply({"name": name, "logs": rows, "count": len(rows)})
@@ -199,17 +199,6 @@ def _named(request: Request) -> str:
 async def _meant(request: Request) -> str:
     given = await read_object(request)
     return server_name(request.path_params.get("name") or given.get("name") or request.query_params.get("name") or MAIN)
-
-
-def _since(request: Request) -> float:
-    text = request.query_params.get("since", "")
-    try:
-        found = float(text or 0.0)
-    except ValueError:
-        found = -1.0
-    if not 0 <= found < 1e12:
-        raise Invalid("since", text, "give Unix seconds")
-    return found
 
 
 def build_app(servers: KubernetesServers, token: str, host: str) -> Starlette:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 from mystic_collector.version import VERSION
 
-_log = logging.getLogger("mystic_collector.tracing")
 SERVICE = "gnosis-mystic"
 _SOON_MS = 500.0
 _FAREWELL_MS = 2000
@@ -71,11 +69,7 @@ class Tracing:
             """To this process's own store."""
 
             def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-                try:
-                    keep(encode_spans(spans))
-                except Exception as error:  # noqa: BLE001 - a failure of tracing stays tracing's own
-                    _log.warning("%d spans of the collector's own work are lost: %s", len(spans), error)
-                    return SpanExportResult.FAILURE
+                keep(encode_spans(spans))  # what this raises ends in the SDK, which says so in the log
                 return SpanExportResult.SUCCESS
 
         # Not Resource.create: the environment may be that of an application this collector was started beside.

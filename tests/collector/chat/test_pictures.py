@@ -72,8 +72,12 @@ def test_a_dashboard_is_a_picture_with_the_same_figures_as_text(shop: Running) -
 
 
 def test_a_dashboard_of_nothing_is_still_a_picture(shop: Running) -> None:
-    picture_of(call(shop.url, "create_performance_dashboard"))
-    picture_of(call(shop.url, "create_performance_dashboard", function="price"))
+    for arguments, said in (({}, "all services"), ({"function": "price"}, ", 0 calls, 0 errors")):
+        found = call(shop.url, "create_performance_dashboard", **arguments)
+        assert not found.is_error, text_of(found)
+        assert picture_of(found).width == 2000
+        assert found.structured_content["flame"]["children"] == []
+        assert said in text_of(found)
 
 
 def test_a_trace_is_found_by_its_error_and_shown_as_a_waterfall(shop: Running) -> None:

@@ -191,8 +191,6 @@ class Calls:
                 await stack.enter_async_context(client)
                 line.client.set_result(client)
                 await line.leave.wait()
-        except ServersError as error:
-            cause = error
         except Exception as error:  # noqa: BLE001 - whatever the SDK's transports raise, its callers are told
             cause = error
         finally:
