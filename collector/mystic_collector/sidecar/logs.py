@@ -13,6 +13,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from mystic_collector.servers.errors import Rejected
+from mystic_collector.servers.lines import Lines
 from mystic_collector.servers.secrets import hidden
 from mystic_collector.servers.server import LogLine, plain
 from mystic_collector.servers.spec import ServerSpec
@@ -22,8 +23,6 @@ from mystic_collector.sidecar.pod import is_protocol
 from mystic_collector.sidecar.refusals import Gone
 
 _MOST = 5000
-_WAITING = 1000
-"""Lines that wait for a slow reader; the oldest go."""
 
 
 def line_of(data: bytes, spec: ServerSpec, values: Iterable[str]) -> LogLine | None:
@@ -67,18 +66,8 @@ async def follow(
     cluster: Cluster, pod: str, spec: ServerSpec, values: Iterable[str], tail: int, since: float
 ) -> AsyncIterator[LogLine]:
     """Yield lines until the pod's process ends; a thread reads, and ends with this."""
-    loop, queue = asyncio.get_running_loop(), asyncio.Queue[LogLine | None](_WAITING)
-    kept, over = tuple(values), threading.Event()
+    told, kept, over = Lines(1), tuple(values), threading.Event()
     opened: list[Any] = []
-
-    def put(line: LogLine | None) -> None:
-        if queue.full():
-            queue.get_nowait()
-        queue.put_nowait(line)
-
-    def tell(line: LogLine | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens
-            loop.call_soon_threadsafe(put, line)
 
     def listen() -> None:
         try:
@@ -88,13 +77,13 @@ async def follow(
                 *lines, rest = (rest + piece).split(b"\n")
                 for one in lines:
                     if (line := line_of(one, spec, kept)) is not None and line.time > since:
-                        tell(line)
+                        told.tell(line)
         except (ApiException, HTTPError, OSError, ValueError, AttributeError):
             pass  # the pod or the cluster has gone, or the reader closed the connection under us
         finally:
             for one in opened:
                 one.close()
-            tell(None)
+            told.end()
 
     backlog = (await read(cluster, pod, spec, kept, tail, since))[-tail:] if tail else []
     if backlog:
@@ -102,7 +91,7 @@ async def follow(
     thread = threading.Thread(target=listen, name="mystic-pod-logs", daemon=True)
     thread.start()
     try:
-        while (line := await queue.get()) is not None:
+        async for line in told:
             yield line
     finally:
         over.set()

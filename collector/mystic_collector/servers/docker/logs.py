@@ -13,14 +13,13 @@ from docker import DockerClient
 from docker.errors import DockerException
 
 from mystic_collector.servers.docker.engine import Engine
+from mystic_collector.servers.lines import Lines
 from mystic_collector.servers.secrets import hidden
 from mystic_collector.servers.server import LogLine, plain
 from mystic_collector.servers.spec import ServerSpec
 from mystic_collector.servers.told import seconds
 
 Stream = Literal["stdout", "stderr"]
-_WAITING = 1000
-"""Lines that wait for a slow reader; the oldest go."""
 
 
 def streams_of(spec: ServerSpec) -> tuple[Stream, ...]:
@@ -51,7 +50,7 @@ async def read(
     def question(client: DockerClient) -> list[LogLine]:
         found: list[LogLine] = []
         for stream in wanted:
-            data: Any = client.api.logs(identity, timestamps=True, tail=newest, **_wanted(stream, since))
+            data: Any = client.api.logs(identity, timestamps=True, tail=newest, **_asked(stream, since))
             found += lines(data, stream, kept)
         return found
 
@@ -68,46 +67,32 @@ async def follow(
         since = line.time
         yield line
     since = since or time.time()
-    loop, queue = asyncio.get_running_loop(), asyncio.Queue[LogLine | None](_WAITING)
-    kept = tuple(values)
+    wanted = streams_of(spec)
+    told, kept = Lines(len(wanted)), tuple(values)
     opened: list[Any] = []
     over = threading.Event()
 
-    def put(line: LogLine | None) -> None:
-        if queue.full():
-            queue.get_nowait()
-        queue.put_nowait(line)
-
-    def tell(line: LogLine | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody listens
-            loop.call_soon_threadsafe(put, line)
-
     def listen(stream: Stream) -> None:
         try:
-            wanted = _wanted(stream, since)
-            source = engine.client().api.logs(identity, timestamps=True, stream=True, follow=True, **wanted)
+            asked = _asked(stream, since)
+            source = engine.client().api.logs(identity, timestamps=True, stream=True, follow=True, **asked)
             opened.append(source)
             rest = b""
             for piece in source if not over.is_set() else ():
                 *whole, rest = (rest + piece).split(b"\n")
                 for line in lines(b"\n".join(whole), stream, kept):
-                    tell(line)
+                    told.tell(line)
         except (DockerException, OSError, ValueError, AttributeError):
             pass  # the container or the engine has gone, or the reader closed the connection under us
         finally:
-            tell(None)
+            told.end()
 
-    wanted = streams_of(spec)
     threads = [threading.Thread(target=listen, args=(one,), name="mystic-logs", daemon=True) for one in wanted]
     for thread in threads:
         thread.start()
-    ended = 0
     try:
-        while ended < len(threads):
-            fresh = await queue.get()
-            if fresh is None:
-                ended += 1
-            elif fresh.time > since:
+        async for fresh in told:
+            if fresh.time > since:
                 yield fresh
     finally:
         over.set()
@@ -122,8 +107,8 @@ def _join(threads: list[threading.Thread]) -> None:
         thread.join(5)
 
 
-def _wanted(stream: Stream, since: float) -> dict[str, Any]:
-    wanted: dict[str, Any] = {"stdout": stream == "stdout", "stderr": stream == "stderr"}
+def _asked(stream: Stream, since: float) -> dict[str, Any]:
+    asked: dict[str, Any] = {"stdout": stream == "stdout", "stderr": stream == "stderr"}
     if since > 0:
-        wanted["since"] = since
-    return wanted
+        asked["since"] = since
+    return asked
