@@ -156,6 +156,44 @@ def test_what_a_receiver_refuses_is_singled_out_and_counted_and_the_rest_arrives
     assert (told.sent, told.dropped["refused"]) == (6, 1)
 
 
+def test_a_receiver_that_cannot_read_gzip_is_found_out_and_sent_to_without_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port, sent = free_port(), [span(f"app:f{number}") for number in range(3)]
+    with tapping(port) as tap:
+        forward = Forward(tmp_path, (Destination(f"http://127.0.0.1:{port}", compression="gzip"),), pace=QUICK)
+        forward.start()
+        for one in sent:
+            forward.offer(*message(one))
+        until(lambda: len(tap.spans) == 3, "all of it")
+        until(lambda: not forward.counts()[0].waiting, "nothing waits")
+        forward.stop()
+        [told] = forward.counts()
+        forward.close()
+    assert (told.sent, sum(told.dropped.values()), told.trouble) == (3, 0, "")
+    [said] = [one.getMessage() for one in caplog.records if "gzip" in one.getMessage()]
+    assert "MYSTIC_FORWARD_COMPRESSION=none" in said
+
+
+def test_one_that_reads_gzip_is_not_doubted_for_a_request_that_it_refuses(tmp_path: Path) -> None:
+    def answer(request: Request) -> Reply:
+        return (400 if b"app:bad" in request.body else 200), {}, b""
+
+    with scripted(answer) as receiver:
+        forward = Forward(tmp_path, (Destination(receiver.url),), pace=QUICK)
+        forward.start()
+        for name in ("app:bad", "app:good", "app:bad", "app:good"):
+            forward.offer(*message(span(name)))
+            until(lambda: not forward.counts()[0].waiting and not forward._coming, "it is dealt with")
+        forward.stop()
+        [told] = forward.counts()
+        forward.close()
+    assert (told.sent, told.dropped["refused"]) == (2, 2)
+    # Only the first, of which it was not known what was wrong with it, came a second time.
+    packed = [one.headers.get("content-encoding", "") for one in receiver.requests]
+    assert packed == ["gzip", "", "gzip", "gzip", "gzip"]
+
+
 def test_headers_compression_and_retries_are_as_the_protocol_has_them(tmp_path: Path) -> None:
     answers = iter([(503, {"Retry-After": "0"}, b""), (429, {}, b""), (502, {}, b"x" * 10**6)])
     partly = ExportTraceServiceResponse()

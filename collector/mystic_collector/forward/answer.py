@@ -31,6 +31,7 @@ class Answer:
         pause: seconds the receiver asks to wait.
         rejected: items of a taken request that the receiver did not want.
         splits: a smaller request may be taken.
+        status: of HTTP; 0 when there was no answer.
     """
 
     verdict: str
@@ -38,6 +39,7 @@ class Answer:
     pause: float = 0.0
     rejected: int = 0
     splits: bool = False
+    status: int = 0
 
 
 def judge(signal: str, status: int, retry_after: str, body: bytes, now: float) -> Answer:
@@ -52,7 +54,7 @@ def judge(signal: str, status: int, retry_after: str, body: bytes, now: float) -
         return Answer(TAKEN, f"it did not want {rejected} items" if rejected else "", rejected=rejected)
     if status in _LATER:
         return Answer(LATER, f"it answered {status}", pause=_pause(retry_after, now))
-    return Answer(NEVER, f"it answered {status}", splits=status in (400, 413))
+    return Answer(NEVER, f"it answered {status}", splits=status in (400, 413), status=status)
 
 
 def _rejected(signal: str, body: bytes) -> int:

@@ -28,6 +28,9 @@ MOST_PER_REQUEST = 2**20
 REASONS = ("full", "busy", "disk", "refused", "rejected")
 """Why items are dropped, as ``ForwardCounts`` says; each is counted by one thread alone."""
 
+_NOT_READ = frozenset((400, 415))
+"""What receivers answer that cannot read a compressed body."""
+
 _MOST_ANSWER = 64 * 1024
 _FAREWELL = 2.0
 
@@ -79,6 +82,8 @@ class Sender:
         self.trouble = ""
         self._me, self._pace, self._clock = me, pace, clock
         self._split = 0
+        self._packs = destination.compression == "gzip"
+        self._unpacks = False
         self._more = threading.Event()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mystic-forward", daemon=True)
@@ -125,12 +130,33 @@ class Sender:
         answer = self._ask(client, batch)
         if answer.verdict == LATER:
             return max(self._failed(answer.reason), answer.pause)
+        if answer.verdict == NEVER and answer.status in _NOT_READ and self._packs and not self._unpacks:
+            return self._plainly(client, batch)
+        return self._dealt(batch, answer)
+
+    def _plainly(self, client: httpx.Client, batch: Sequence[Waiting]) -> float:
+        """Send as it is what was refused compressed: of this receiver it is not known yet that it reads gzip."""
+        self._packs = False
+        answer = self._ask(client, batch)
+        if answer.verdict == TAKEN:
+            _log.warning(
+                "%s does not read gzip; it is sent to as it is (MYSTIC_FORWARD_COMPRESSION=none)", self.destination.url
+            )
+        else:
+            self._packs = True  # so that was not it
+        if answer.verdict == LATER:
+            return max(self._failed(answer.reason), answer.pause)
+        return self._dealt(batch, answer)
+
+    def _dealt(self, batch: Sequence[Waiting], answer: Answer) -> float:
+        """Take out what was answered for good; return seconds to wait before the next."""
         if answer.verdict == NEVER and answer.splits and len(batch) > 1:
             self._split = len(batch)  # one of them may be to blame: each on its own
             return 0.0
         self._split = max(0, self._split - 1)
         gone = self.queue.done(batch)
         if answer.verdict == TAKEN:
+            self._unpacks = self._packs
             self.sent += max(0, gone - answer.rejected)
             self.dropped["rejected"] += min(gone, answer.rejected)
             self._recovered()
@@ -145,7 +171,7 @@ class Sender:
         # Messages of one type, one behind the other, are one message that holds what is in all of them.
         body = b"".join(one.message.body for one in batch)
         headers = {"Content-Type": PROTOBUF, VIA_HEADER: f"{via},{self._me}" if via else self._me}
-        if self.destination.compression == "gzip":
+        if self._packs:
             body = gzip.compress(body, 1)
             headers["Content-Encoding"] = "gzip"
         try:
