@@ -25,7 +25,7 @@ kind: Kustomization
 namespace: mystic
 bases: [base]
 images:
-  - {{name: gnosis-mystic, newName: {image}, newTag: latest}}
+  - {{name: gnosis-mystic, newName: {image}, newTag: "{tag}"}}
 patchesStrategicMerge:
   - |-
     apiVersion: apps/v1
@@ -138,6 +138,7 @@ def _service_address() -> str:
 def _manifests(folder: Path, address: str) -> str:
     """Return the base with this checkout's images and the collector's address."""
     shutil.copytree(MANIFESTS / "base", folder / "base")
-    overlay = OVERLAY.format(image=COLLECTOR.partition(":")[0], agent=AGENT, address=address)
+    image, _, tag = COLLECTOR.partition(":")
+    overlay = OVERLAY.format(image=image, tag=tag, agent=AGENT, address=address)
     (folder / "kustomization.yaml").write_text(overlay)
     return kubectl("kustomize", str(folder))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import hashlib
 import http.client
 import json
 import os
@@ -21,8 +22,11 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0
-COLLECTOR = "mystic-test/collector:latest"
-AGENT = "mystic-test/agent:latest"
+# By checkout: parallel runs of two of them must not take one another's images.
+CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+COLLECTOR = f"mystic-test/collector:{CHECKOUT}"
+AGENT = f"mystic-test/agent:{CHECKOUT}"
+_LABEL = "io.gnosis-mystic.checkout"
 
 
 def needed(variable: str, what: str) -> str:
@@ -43,14 +47,39 @@ def docker(*words: str, check: bool = True, **more: Any) -> str:
 
 @functools.cache
 def images() -> None:
-    """Build the collector's and the agent's image of this checkout; one process builds, the others wait."""
+    """Build the collector's and the agent's image of this checkout; one process builds, the others wait.
+
+    What a build replaces goes, and so do the images of checkouts that are no more.
+    """
     base = needed("MYSTIC_TEST_BASE_IMAGE", "image to build ours from")
     with open(Path(tempfile.gettempdir()) / f"mystic-test-images-{os.getuid()}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        _forget_the_gone()
         for tag, file in ((AGENT, "Dockerfile.agent"), (COLLECTOR, "Dockerfile")):
-            given = ("--build-arg", f"BASE_IMAGE={base}", "--build-arg", f"CARRIER_IMAGE={base}")
-            used = given if file.endswith(".agent") else given[:2]
-            docker("build", "--quiet", "--file", str(ROOT / "deploy" / file), "--tag", tag, *used, str(ROOT))
+            given = ["--file", str(ROOT / "deploy" / file), "--build-arg", f"BASE_IMAGE={base}"]
+            _build(_stage(tag), *given, "--target", "build")
+            carrier = ["--build-arg", f"CARRIER_IMAGE={base}"] if tag == AGENT else []
+            _build(tag, *given, *carrier, "--label", f"{_LABEL}={ROOT}")
+
+
+def _stage(tag: str) -> str:
+    """Return the tag of the stage that an image is built in; without one nobody would know whose it was."""
+    return tag.replace(":", "-stage:")
+
+
+def _build(tag: str, *more: str) -> None:
+    before = docker("images", "--quiet", "--no-trunc", tag)
+    made = docker("build", "--quiet", "--tag", tag, *more, str(ROOT)).split()[-1]
+    if before and before != made:
+        docker("rmi", before, check=False)  # a container of another run may still have it
+
+
+def _forget_the_gone() -> None:
+    listed = docker("images", "--filter", f"label={_LABEL}", "--format", "{{.Repository}}:{{.Tag}}").split()
+    for tag in (one for one in listed if not one.endswith("<none>")):
+        checkout = docker("image", "inspect", "--format", f'{{{{index .Config.Labels "{_LABEL}"}}}}', tag, check=False)
+        if checkout and not Path(checkout).exists():
+            docker("rmi", tag, _stage(tag), check=False)
 
 
 def free_port() -> int:
