@@ -64,6 +64,13 @@ class Attached:
         self.notes.clear()
         self.gave_up.clear()
 
+    def let_go(self) -> None:
+        """Drop what strategies kept that are no longer in force; calls noted for an analysis are still to be told."""
+        chosen = self.plan if self.plan is not None and self.state in ("attached", "counting") else Plan()
+        there = {(spec.name, owner) for spec, owner in zip(chosen.strategies, chosen.owners, strict=True)}
+        for key in [key for key in self.keep if key[0] != "analyze" and key[1] and key[:2] not in there]:
+            del self.keep[key]
+
     def forget_analysis(self) -> None:
         """Forget what was noted of calls without having been asked for."""
         if not any(spec.name == "analyze" for spec in (self.plan or Plan()).strategies):

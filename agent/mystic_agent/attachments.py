@@ -139,6 +139,7 @@ class Attachments:
             self._release(attached)
             attached.state, attached.why = "failed", f"{type(error).__name__}: {error}"[:300]
         attached.plan = chosen
+        attached.let_go()
         marked = standing is not None and self._mark(attached, standing)
         if marked or (attached.state, attached.why, chosen, attached.refused) != before:
             self.revision += 1

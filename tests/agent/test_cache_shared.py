@@ -123,6 +123,18 @@ def test_a_result_that_one_process_computed_is_served_in_another(app, collector)
     assert app.decisions("price") == {"miss": 1, "shared hit": 1, "hit": 1}
 
 
+def test_what_a_released_hijack_shared_is_not_served_under_the_next_one(app, collector):
+    app.cache("price")
+    first = app.module.price("mug", 3)
+    kept(collector, app)
+    app.attachments.apply([])
+    name = f"{app.module.__name__}:price"
+    app.attachments.apply([hijack(name, {"cache": {"ttl": "1h", "scope": "shared"}}, identity="another")])
+    assert app.module.price("mug", 3) == first
+    assert app.module.runs == ["mug", "mug"]
+    assert app.decisions("price") == {"miss": 2}
+
+
 def test_a_coroutine_waits_for_the_collector_without_holding_up_its_loop(app, collector):
     app.cache("slowly")
     assert asyncio.run(app.module.slowly("tea")) == ["tea"]

@@ -183,7 +183,7 @@ class _Custom:
     """What stands between callers and the user's object."""
 
     def __init__(self, subject: Subject, options: Mapping[str, Any]) -> None:
-        self.own = kept(subject, "custom", {**options, "hijack": subject.hijack}, lambda: _Own(subject, options))
+        self.own = kept(subject, "custom", options, lambda: _Own(subject, options))
         self.function = Function(subject.name, subject.kind, subject.parameters)
         self.ward, self.name = subject.guard, options["name"]
         self.answered, self.proceeded, self.raised = decisions(subject, "custom", "answered", "proceeded", "raised")

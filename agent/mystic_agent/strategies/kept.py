@@ -1,4 +1,7 @@
-"""State of a strategy that outlives a re-attach: a breaker stays open when another strategy is put beside it."""
+"""State of a strategy that outlives a re-attach: a breaker stays open when another strategy is put beside it.
+
+It is one hijack's, and gone with it: nobody is served tomorrow what a hijack kept that was released today.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from mystic_agent.strategies import Subject
 
 MOST = 8
-"""States of one strategy on one function, for as many sets of options; those made longest ago go first."""
+"""States of one strategy of a hijack on one function, for as many sets of options; those made longest ago go first."""
 
 
 class State(Protocol):
@@ -22,11 +25,11 @@ S = TypeVar("S", bound=State)
 
 
 def kept(subject: Subject, strategy: str, options: Mapping[str, Any], make: Callable[[], S]) -> S:
-    """Return the state of ``strategy`` with these options on this function's code, made when there is none."""
-    key = (strategy, subject.code, repr(sorted(options.items())))
+    """Return the hijack's state of ``strategy`` with these options on this function's code, made when there is none."""
+    key = (strategy, subject.hijack, subject.code, repr(sorted(options.items())))
     found = subject.keep.get(key)
     if found is None:
-        mine = [one for one in subject.keep if one[0] == strategy]
+        mine = [one for one in subject.keep if one[:2] == key[:2]]
         for old in mine[: max(0, len(mine) - MOST + 1)]:
             del subject.keep[old]
         found = subject.keep[key] = make()

@@ -93,7 +93,7 @@ class _Recorder:
         self.most_bytes: int = options["max_bytes"]
         self.exceptions: bool = options["exceptions"]
         self.redact: tuple[str, ...] = options["redact"]
-        self.done = kept(subject, "record", {**options, "hijack": subject.hijack}, _Done)
+        self.done = kept(subject, "record", options, _Done)
         self.recorded, self.known, self.full, self.passed = decisions(
             subject, "record", "recorded", "known", "full", "passed"
         )

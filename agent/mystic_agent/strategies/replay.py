@@ -135,7 +135,7 @@ class _Replayer:
         self.keyed = Keyed(subject, options)
         ignore = tuple(tuple(path.split(".")) for path in options["may_differ"])
         self.tolerance = Tolerance(options["relative"], options["absolute"], ignore)
-        self.loaded = kept(subject, "replay", {**options, "hijack": subject.hijack}, _Loaded)
+        self.loaded = kept(subject, "replay", options, _Loaded)
         self.replayed, self.missing, self.same, self.drift = decisions(
             subject, "replay", "replayed", "missing", "same", "drift"
         )

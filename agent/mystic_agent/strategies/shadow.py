@@ -140,8 +140,7 @@ class _Shadow:
             promote=options["promote"],
             rollback=options["rollback"],
         )
-        mine = {**options, "hijack": subject.hijack}
-        self.state = kept(subject, "shadow", mine, lambda: _State(Trial(rules, options["begin"], clock), behind))
+        self.state = kept(subject, "shadow", options, lambda: _State(Trial(rules, options["begin"], clock), behind))
         self.trial, self.subject = self.state.trial, subject
         self.sample: float = options["sample"]
         self.random = random

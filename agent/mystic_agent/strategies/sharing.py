@@ -55,7 +55,7 @@ class Sharing:
         clock: Callable[[], float] = time,
     ) -> None:
         self._name = subject.name
-        self._code = fingerprint(subject.code)
+        self._of = f"{subject.hijack} {fingerprint(subject.code)}"  # the next hijack begins with nothing
         self._shelf, self._seal = shared
         self._ttl = ttl
         self._count = count
@@ -66,7 +66,7 @@ class Sharing:
         if not self._shelf.reachable:
             return ""
         try:
-            return self._seal.key(self._name, self._code, portable(key))
+            return self._seal.key(self._name, self._of, portable(key))
         except Unkeyable as why:
             self._count(why.reason)
             return ""

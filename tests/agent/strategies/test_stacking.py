@@ -197,3 +197,35 @@ def test_a_hijack_that_is_refused_takes_no_other_with_it(app):
     assert "hijack:bad" not in app.attachments.reports()
     assert app.attachments.reports()[app.name("plain")].state == "failed"
     assert app.call("plain", 1)[0] == 1
+
+
+@pytest.mark.parametrize("beside", [[], [{"log": {}}]])
+def test_a_released_hijack_leaves_nothing_that_the_next_one_begins_with(app, beside):
+    others = [hijack(app.name("plain"), one, identity="other") for one in beside]
+    keep = app.attachments.by_name[app.name("plain")].keep
+    for identity in ("one", "two"):
+        cached = hijack(app.name("plain"), {"cache": {"ttl": "1h"}}, identity=identity)
+        app.attachments.apply([*others, cached])
+        for _ in range(3):
+            app.call("plain", 1)
+        app.attachments.apply(others)
+        assert keep == {}
+    assert len(app.runs) == 2
+    assert app.decisions("plain", "cache") == {"miss": 2, "hit": 4}
+
+
+def test_a_strategy_that_a_hijack_no_longer_has_leaves_nothing(app):
+    app.apply("plain", {"cache": {"ttl": "1h"}}, {"retry": {}})
+    app.call("plain", 1)
+    app.apply("plain", {"retry": {}})
+    keep = app.attachments.by_name[app.name("plain")].keep
+    assert [key[0] for key in keep] == ["retry"]
+
+
+def test_two_hijacks_with_the_same_strategy_have_a_state_each(app):
+    limit = {"rate_limit": {"rate": 4, "per": "1h"}}
+    app.attachments.apply([hijack(app.name("plain"), limit, identity=name) for name in ("one", "two")])
+    for _ in range(4):
+        app.call("plain", 1)
+    with pytest.raises(RuntimeError):
+        app.call("plain", 1)
