@@ -181,6 +181,32 @@ def test_the_history_tells_what_happened_when(open_store: Callable[..., Store], 
     assert [one.calls for one in store.history("m:f", since=NOW + 15)] == [7]
 
 
+def test_rates_are_the_history_of_all_functions_together(open_store: Callable[..., Store], clock: Clock) -> None:
+    store = open_store()
+    assert store.rates(0.0) == []
+    for total in (4, 4, 10):
+        store.write(
+            [
+                Incoming(process("a"), functions=[timed("m:f", total)], counts=[hits("m:f", total)]),
+                Incoming(process("b"), functions=[timed("m:g", 2 * total)], counts=[errors("m:g", total)]),
+                Incoming(process("c", "bank"), functions=[timed("m:f", total)]),
+            ]
+        )
+        clock.now += 10
+    first, last = int(NOW), int(NOW) + 20  # nothing was called in between
+    found = store.rates(0.0)
+    assert [(one.at, one.seconds, one.calls, one.hits, one.errors) for one in found] == [
+        (first, 10, 16, 4, 4),
+        (last, 10, 24, 6, 6),
+    ]
+    assert [(one.at, one.calls) for one in store.rates(0.0, "bank")] == [(first, 4), (last, 6)]
+    assert [one.at for one in store.rates(NOW + 15)] == [last]
+    assert store.rates(0.0, "none") == []
+    clock.now += 3700
+    store.retain(clock.now)
+    assert sum(one.calls for one in store.rates(0.0)) == 40, "wider intervals keep the sums"
+
+
 def test_old_history_becomes_coarse_and_keeps_its_sums(open_store: Callable[..., Store], clock: Clock) -> None:
     store = open_store()
     for total in range(1, 61):

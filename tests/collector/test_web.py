@@ -90,6 +90,25 @@ def test_the_right_key_gives_a_cookie_that_stands_for_it(locked: Running) -> Non
     assert locked.client.post("/logout", headers=marked).headers["set-cookie"].count("Max-Age=0") == 1
 
 
+def test_the_cookie_of_a_page_that_came_by_tls_never_goes_out_without(start: Callable[..., Any]) -> None:
+    """TLS may end here or at a proxy: what the browser says of its page tells, and what the proxy says besides."""
+    with start(api_key=KEY, allowed_origins=("https://mystic.example",)) as collector:
+        for headers, secure in (
+            ({}, False),
+            ({"Origin": "https://mystic.example"}, True),
+            ({"X-Forwarded-Proto": "https"}, True),
+            ({"X-Forwarded-Proto": "https, http"}, True),
+            ({"Forwarded": 'for=192.0.2.60;proto="https";by=203.0.113.43, for=10.0.0.1;proto=http'}, True),
+            ({"X-Forwarded-Proto": "http"}, False),
+            ({"Forwarded": "for=192.0.2.60;proto=http"}, False),
+        ):
+            answer = enter(collector, KEY, **headers)
+            assert answer.status_code == 200
+            attributes = {part.strip() for part in answer.headers["set-cookie"].split(";")}
+            assert ("Secure" in attributes) == secure, headers
+            assert {"HttpOnly", "SameSite=strict"} <= attributes
+
+
 def test_a_wrong_key_gives_nothing(locked: Running) -> None:
     for key in ("wrong", "", KEY + "x", "\u00e9"):
         answer = enter(locked, key)
@@ -170,7 +189,17 @@ def test_strategies_are_offered_with_the_options_there_are(shared: Running) -> N
     assert rows.keys() == STRATEGIES.keys()
     for name, options in STRATEGIES.items():
         assert [one["option"] for one in rows[name]["options"]] == list(options)
-    assert {one["option"]: one["default"] for one in rows["cache"]["options"]}["ttl"] == 60.0
+    cache = {one["option"]: one for one in rows["cache"]["options"]}
+    assert (cache["ttl"]["default"], cache["ttl"]["choices"]) == (60.0, [])
+    for name, row in rows.items():
+        for one in row["options"]:
+            for choice in one["choices"]:
+                STRATEGIES[name][one["option"]].read(choice, "x")
+            if one["choices"]:
+                assert one["default"] in one["choices"]
+                with pytest.raises(Invalid, match=", ".join(one["choices"])):
+                    STRATEGIES[name][one["option"]].read("none of them", "x")
+    assert cache["scope"]["choices"] == ["process", "shared"]
     assert all(one["help"] for row in rows.values() for one in row["options"])
 
 

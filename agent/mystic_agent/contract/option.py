@@ -9,9 +9,8 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
@@ -32,13 +31,32 @@ _INSIDE = re.compile(r"[^.\s]+(?:\.[^.\s]+)*")
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%")
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option: how to read it, what it is when absent, and one line for people."""
 
     read: Reader
     default: Any
     help: str
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts it may be, where these are few; empty where it may be anything that its reader takes."""
+        return self.read.allowed if isinstance(self.read, Choice) else ()
+
+
+class Choice:
+    """Reads one of a few texts."""
+
+    __slots__ = ("allowed",)
+
+    def __init__(self, *allowed: str) -> None:
+        self.allowed = allowed
+
+    def __call__(self, value: object, field: str) -> str:
+        """Return ``value`` where it is allowed."""
+        if isinstance(value, str) and value in self.allowed:
+            return value
+        raise Invalid(field, value, f"give one of {', '.join(self.allowed)}")
 
 
 def flag(value: object, field: str) -> bool:
@@ -90,15 +108,9 @@ def share(value: object, field: str) -> float:
     raise Invalid(field, value, "give a share from 0 to 1, or a percentage such as '20%'")
 
 
-def choice(*allowed: str) -> Callable[[object, str], str]:
+def choice(*allowed: str) -> Choice:
     """Return a reader of one of the texts ``allowed``."""
-
-    def read(value: object, field: str) -> str:
-        if isinstance(value, str) and value in allowed:
-            return value
-        raise Invalid(field, value, f"give one of {', '.join(allowed)}")
-
-    return read
+    return Choice(*allowed)
 
 
 def size(value: object, field: str) -> int:

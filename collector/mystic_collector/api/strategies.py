@@ -11,14 +11,17 @@ from mystic_collector.reply import reply
 
 
 async def strategies(request: Request) -> Response:
-    """Every strategy with its options, their defaults and what they mean."""
+    """Every strategy with its options, their defaults, what they may be and what they mean."""
     allowed = parts_of(request).settings.allowed_strategies
     rows = [
         {
             "strategy": name,
             "observing": name in OBSERVING,
             "allowed": allowed is None or name in allowed,
-            "options": [{"option": key, "default": one.default, "help": one.help} for key, one in options.items()],
+            "options": [
+                {"option": key, "default": one.default, "choices": one.choices, "help": one.help}
+                for key, one in options.items()
+            ],
         }
         for name, options in STRATEGIES.items()
     ]

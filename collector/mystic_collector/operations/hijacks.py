@@ -11,7 +11,13 @@ _STRATEGY = {
     "minProperties": 1,
     "maxProperties": 1,
     "properties": {
-        name: {"type": "object", "properties": {key: {"description": one.help} for key, one in options.items()}}
+        name: {
+            "type": "object",
+            "properties": {
+                key: {"description": one.help, **({"enum": list(one.choices)} if one.choices else {})}
+                for key, one in options.items()
+            },
+        }
         for name, options in STRATEGIES.items()
     },
     "additionalProperties": False,

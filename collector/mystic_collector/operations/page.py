@@ -6,7 +6,12 @@ from mystic_collector.operations.operation import NUMBER, TEXT, TRUTH, WHOLE, Op
 
 _RATE = fields(at=NUMBER, calls_per_second=NUMBER, errors_per_second=NUMBER, hits_per_second=NUMBER)
 _RELATION = fields(function=TEXT, count=WHOLE, total=NUMBER, share=NUMBER)
-_OPTION = fields(option=TEXT, default={}, help=TEXT)
+_OPTION = fields(
+    option=TEXT,
+    default={},
+    help=TEXT,
+    choices={**list_of(TEXT), "description": "all it may be; empty: not a few texts"},
+)
 
 PAGE = (
     Operation("get", "/", "The page", TEXT, keyed=False, result_media="text/html"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import posixpath
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from mystic_agent.contract.errors import Invalid
@@ -42,6 +44,10 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
+
+
+_PROTO = re.compile(r"(?:^|;)\s*proto=([a-z]+)")
+"""What a proxy says in the header Forwarded (RFC 7239)."""
 
 
 async def index(request: Request) -> Response:
@@ -83,8 +89,18 @@ async def logout(request: Request) -> Response:
 
 def _set(answer: Response, request: Request, key: str, value: str, age: int) -> None:
     """Set the cookie for the folder that the browser sees, which behind a proxy is not known here: no path is said."""
-    secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
-    answer.set_cookie(cookie_name(key), value, max_age=age, path=None, secure=secure, httponly=True, samesite="strict")
+    came = _came_by_tls(request.url.scheme, request.headers)
+    answer.set_cookie(cookie_name(key), value, max_age=age, path=None, secure=came, httponly=True, samesite="strict")
+
+
+def _came_by_tls(scheme: str, headers: Mapping[str, str]) -> bool:
+    """True when the browser reached us by TLS, here or at a proxy.
+
+    Who lies about it is given a cookie that does not come back, and nothing more.
+    """
+    said = (scheme, headers.get("origin", "").partition(":")[0], headers.get("x-forwarded-proto", "").partition(",")[0])
+    nearest = headers.get("forwarded", "").partition(",")[0].lower().replace('"', "")
+    return any(one.strip().lower() == "https" for one in (*said, *_PROTO.findall(nearest)))
 
 
 ROUTES = (
