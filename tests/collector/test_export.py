@@ -282,7 +282,8 @@ def test_a_function_of_a_package_imports_from_its_package(project: Path) -> None
     ("function", "strategy", "reason"),
     [
         ("shop:price", {"mock": {"value": 1}}, "belongs into tests"),
-        ("shop:price", {"circuit_breaker": {}}, "worth watching"),
+        ("shop:price", {"shadow": {"to": "shop:Shop.stock"}}, "once the new one has won"),
+        ("shop:Shop.items", {"circuit_breaker": {}}, "not for generator functions"),
         ("shop:price", "log", "changes nothing"),
         ("shop:Shop.items", {"cache": {}}, "generator"),
         ("shop:price", {"cache": {"stale": "1m"}}, "cache.stale"),
@@ -317,7 +318,7 @@ def test_the_running_line_tells_definitions_of_one_name_apart() -> None:
 
 
 def test_every_strategy_is_exported_left_out_or_refused_and_the_module_is_whole() -> None:
-    whole = module(["cached", "retried", "timed", "limited", "redirected"])
+    whole = module(form.decorator for form in expressed.FORMS.values())
     compile(whole, "mystic_exported.py", "exec")
     assert module([], whole) == whole
     assert "def cached(" not in module(["retried"])

@@ -33,6 +33,8 @@ class Form:
 
 
 _RETRY = ("base", "longest", "budget", "reserve", "exceptions")
+_BREAKER = ("minimum", "window", "open_for", "exceptions")
+_DIVIDED = Form("divided", "to", {name: name for name in ("share", "key", "salt")}, always=("share",))
 FORMS = {
     "cache": Form(
         "cached",
@@ -46,12 +48,17 @@ FORMS = {
         "limited", "rate", {name: name for name in ("per", "burst", "exception", "message")}, always=("per",)
     ),
     "redirect": Form("redirected", "to", {}),
+    "ab": _DIVIDED,
+    "rollout": _DIVIDED,
+    "circuit_breaker": Form(
+        "circuit_broken",
+        "failure_ratio",
+        {name: name for name in (*_BREAKER, "failure_count", "probes", "exclude", "exception", "message")},
+        always=_BREAKER,
+    ),
 }
 _NOT = {
-    "ab": "it divides callers to compare; export a redirect once one side has won",
-    "rollout": "it divides callers while it grows; export a redirect once it is complete",
     "shadow": "it compares two implementations; export a redirect once the new one has won",
-    "circuit_breaker": "its state is worth watching, which source alone does not; keep the hijack, or use a library",
     "mock": "a stand-in belongs into tests, not into the source",
     "replay": "a stand-in belongs into tests, not into the source",
     "record": "it keeps results for replaying, which source alone does not",

@@ -30,12 +30,20 @@ def module(names: Iterable[str], existing: str = "") -> str:
     known = {form.decorator for form in FORMS.values()}
     wanted = known & (set(names) | set(re.findall(r"^def (\w+)\(", existing, re.MULTILINE)))
     imports: set[str] = set()
-    bodies: list[str] = []
+    bodies: dict[str, str] = {}
     for name in sorted(wanted):
-        text = (files("mystic_collector.export.plain") / f"{name}.py").read_text(encoding="utf-8")
-        tree = ast.parse(text)
-        found = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        imports |= {ast.unparse(node) for node in found}
-        bodies.append("\n".join(text.split("\n")[found[-1].end_lineno or 0 :]).strip("\n"))
+        _add(name, imports, bodies)
     listed = sorted(imports, key=lambda one: (one.startswith("from"), one))
-    return "\n".join([_HEAD, *listed, "", "", "\n\n\n".join(bodies), ""])
+    return "\n".join([_HEAD, *listed, "", "", "\n\n\n".join(bodies.values()), ""])
+
+
+def _add(name: str, imports: set[str], bodies: dict[str, str]) -> None:
+    """Add one file, after those that it takes something from."""
+    text = (files("mystic_collector.export.plain") / f"{name}.py").read_text(encoding="utf-8")
+    found = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    for node in found:
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            imports.add(ast.unparse(node))
+        elif node.module not in bodies:
+            _add(str(node.module), imports, bodies)
+    bodies[name] = "\n".join(text.split("\n")[found[-1].end_lineno or 0 :]).strip("\n")

@@ -1,12 +1,12 @@
 """Calls let through at a rate."""
 
-import builtins
 import functools
-import importlib
 import inspect
 import math
 import threading
 import time
+
+from .named import _made
 
 
 def limited(rate, *, per, burst=0, exception="RuntimeError", message=""):
@@ -25,8 +25,7 @@ def limited(rate, *, per, burst=0, exception="RuntimeError", message=""):
                 if full - room <= now:
                     full_at[0] = full + each
                     return
-            module, _, name = exception.rpartition(".")
-            raise getattr(importlib.import_module(module) if module else builtins, name)(text)
+            raise _made(exception, text)
 
         @functools.wraps(function)
         def call(*args, **kwargs):

@@ -1,24 +1,13 @@
 """Calls made again when they fail, within a budget."""
 
 import asyncio
-import builtins
 import functools
-import importlib
 import inspect
 import random
 import threading
 import time
 
-
-@functools.cache
-def _kind(name):
-    """Return the class of exceptions called ``name``: a builtin one, or ``package.module.Name``."""
-    module, _, last = name.rpartition(".")
-    return getattr(importlib.import_module(module) if module else builtins, last)
-
-
-def _is(error, names):
-    return any(isinstance(error, _kind(name)) for name in names)
+from .named import _is
 
 
 def retried(attempts, *, base, longest, budget, reserve, exceptions, exclude=()):
