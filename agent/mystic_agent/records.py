@@ -5,7 +5,7 @@ All are frozen values made by ``observe`` and read by ``otlp``; nothing here doe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
 Attribute = tuple[str, "str | int | float | bool"]
@@ -85,11 +85,10 @@ class Event(NamedTuple):
     attributes: tuple[Attribute, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """One collection: everything the process has to say at one moment."""
 
-    spans: list[SpanRecord] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
-    counts: list[Count] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    spans: Sequence[SpanRecord] = ()
+    readings: Sequence[Reading] = ()
+    counts: Sequence[Count] = ()
+    events: Sequence[Event] = ()

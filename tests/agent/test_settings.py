@@ -31,7 +31,7 @@ def test_an_empty_environment_gives_the_defaults_without_a_warning(project):
     settings = load({}, str(project))
     assert settings == Settings(service="shop", project_root=str(project), origins=settings.origins)
     assert set(settings.origins.values()) == {"default"}
-    assert set(settings.origins) == set(Settings.__slots__) - {"origins", "warnings"}
+    assert set(settings.origins) == set(Settings._fields) - {"origins", "warnings"}
 
 
 def test_an_empty_or_blank_variable_is_an_unset_one(project):
@@ -111,7 +111,7 @@ def test_a_value_that_cannot_be_used_is_named_with_its_remedy_and_the_default_st
     assert warning.startswith(f"{variable} is ")
     assert repr(text)[:70] in warning
     assert remedy in warning
-    assert settings == Settings(**{name: getattr(plain, name) for name in plain.__slots__[:-1]}, warnings=(warning,))
+    assert settings == Settings(**{name: getattr(plain, name) for name in plain._fields[:-1]}, warnings=(warning,))
 
 
 def test_the_good_targets_are_kept_when_one_is_bad(project):

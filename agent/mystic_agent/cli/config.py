@@ -14,7 +14,7 @@ _HIDDEN = ("origins", "warnings")
 def shown(settings: Settings) -> dict[str, dict[str, object]]:
     """Return setting → {"value", "origin"}, in JSON's types; keys only as ``set`` or null."""
     values = {}
-    for name in Settings.__slots__:
+    for name in Settings._fields:
         if name in _HIDDEN:
             continue
         value = getattr(settings, name)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.strategy import StrategySpec, parse_strategy
@@ -19,8 +18,7 @@ MOST_STRATEGIES = 16
 MOST_STAGES = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Hijack:
+class Hijack(NamedTuple):
     """One validated hijack.
 
     Attributes:

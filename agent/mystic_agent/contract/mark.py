@@ -7,8 +7,8 @@ it, exact to the call: a call that is under way at that moment counts to what co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mystic_agent.contract.errors import Invalid
 
@@ -22,8 +22,7 @@ _LONGEST = 200
 _COUNTS = ("number", "at_ns", "untimed", "errors", "total_ns")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """One change of what is in force on one function, and what the function had counted until then.
 
     Attributes:
@@ -48,7 +47,7 @@ class Mark:
     untimed: int = 0
     errors: int = 0
     total_ns: int = 0
-    decisions: Mapping[str, int] = field(default_factory=dict)
+    decisions: Mapping[str, int] = MappingProxyType({})
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form."""

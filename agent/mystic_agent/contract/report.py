@@ -7,8 +7,7 @@ carry only the functions whose state changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.mark import Mark, parse_marks
@@ -18,8 +17,7 @@ KINDS = ("function", "coroutine", "generator", "async_generator", "native")
 MOST_FUNCTIONS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionReport:
+class FunctionReport(NamedTuple):
     """One function in one process.
 
     Attributes:
@@ -49,13 +47,12 @@ class FunctionReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form, without empty fields."""
-        pairs = ((name, getattr(self, name)) for name in self.__slots__ if name != "marks")
+        pairs = ((name, getattr(self, name)) for name in self._fields if name != "marks")
         made = {name: list(v) if isinstance(v, tuple) else v for name, v in pairs if v not in ("", 0, ())}
         return {**made, "marks": [one.to_json() for one in self.marks]} if self.marks else made
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """One report of one process.
 
     Attributes:

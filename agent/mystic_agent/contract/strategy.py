@@ -7,8 +7,7 @@ agent's strategy files read the values it has already made sound.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mystic_agent.contract import option
 from mystic_agent.contract.condition import condition
@@ -17,8 +16,7 @@ from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.option import Option
 
 
-@dataclass(frozen=True, slots=True)
-class StrategySpec:
+class StrategySpec(NamedTuple):
     """A validated strategy of a hijack: its name and complete, typed options."""
 
     name: str
@@ -29,6 +27,10 @@ class StrategySpec:
         if type(other) is not StrategySpec:
             return NotImplemented
         return self.name == other.name and repr(self.options) == repr(other.options)
+
+    def __ne__(self, other: object) -> bool:
+        """A tuple's own would not ask :meth:`__eq__`."""
+        return not self == other
 
     def to_json(self) -> dict[str, Any]:
         """Return the wire form ``{name: {option: value}}``."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from mystic_agent.contract.errors import Invalid
 
@@ -14,8 +14,7 @@ _REMEDY = "write it as 'package.module:qualname', globs allowed, e.g. 'app.ocr:O
 LONGEST = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A pattern over functions.
 
     ``*`` crosses dots in both halves, as people expect of ``app.*:*``; matching is case-sensitive. A bare ``*`` as the

@@ -238,7 +238,7 @@ class Link:
         self,
         outboxes: list[Outbox],
         kind: str,
-        records: list[_R],
+        records: Sequence[_R],
         pack: Callable[[bytes, Sequence[_R]], Iterable[Payload]],
     ) -> bool:
         """Put records into the outboxes; what cannot be packed is lost, but not uncounted."""

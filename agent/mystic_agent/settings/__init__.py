@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.target import Target
@@ -20,10 +20,10 @@ IGNORED = ("*.pyc", "__pycache__", ".git", ".venv")
 ROOT_MARKS = (CONFIG_FILE, "pyproject.toml", "setup.py", "setup.cfg", ".git")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 EXPORTERS = ("otlp", "otel")
+_SECRET = frozenset({"api_key", "cache_key"})
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The agent's settings, each with its origin.
 
     Attributes:
@@ -56,8 +56,8 @@ class Settings:
     service: str = "unknown_service"
     targets: tuple[Target, ...] = ()
     overhead_budget: float = 0.03
-    api_key: str = field(default="", repr=False)
-    cache_key: str = field(default="", repr=False)
+    api_key: str = ""
+    cache_key: str = ""
     project_root: str = ""
     ignore_patterns: tuple[str, ...] = IGNORED
     log_level: str = "WARNING"
@@ -69,8 +69,13 @@ class Settings:
     allowed_strategies: tuple[str, ...] | None = None
     auto_discover: bool = True
     mcp_enabled: bool = True
-    origins: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = MappingProxyType({})
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Leave the keys out: what is printed or logged is read by others."""
+        shown = ", ".join(f"{name}={item!r}" for name, item in self._asdict().items() if name not in _SECRET)
+        return f"Settings({shown})"
 
 
 def load(environ: Mapping[str, str] = os.environ, cwd: str | None = None) -> Settings:
@@ -111,7 +116,7 @@ class _Reader:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.values: dict[str, Any] = {}
-        self.origins = dict.fromkeys(Settings.__slots__[: -len(("origins", "warnings"))], "default")
+        self.origins = dict.fromkeys(Settings._fields[: -len(("origins", "warnings"))], "default")
         self.warnings: list[str] = []
 
     def get(self, variable: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mystic_agent.contract.report import Report
 
 from mystic_collector.store.life_records import MarkRow
@@ -16,5 +14,5 @@ def divided(report: Report) -> tuple[Report, list[Incoming]]:
     if not rows:
         return report, []
     resource = Resource(report.service, report.instance, report.stage, "{}")
-    functions = tuple(replace(one, marks=()) if one.marks else one for one in report.functions)
-    return replace(report, functions=functions), [Incoming(resource, marks=rows)]
+    functions = tuple(one._replace(marks=()) if one.marks else one for one in report.functions)
+    return report._replace(functions=functions), [Incoming(resource, marks=rows)]

@@ -6,7 +6,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +159,7 @@ class Registry:
             before = self._hijacks[identity] if identity else None
             if before is not None:
                 self._check_seen(identity, seen)
-                hijack = replace(hijack, created_at=before.created_at)
+                hijack = hijack._replace(created_at=before.created_at)
             check_size({**self._hijacks, hijack.id: hijack}.values())
             if dry_run:
                 return hijack
@@ -186,7 +185,7 @@ class Registry:
             before = self._hijacks[identity]
             self._check_seen(identity, seen)
             self._permit(before, actor, now)
-            renewed = replace(before, expires_at=end)
+            renewed = before._replace(expires_at=end)
             self._change("renew", [versions.step(before, renewed)], actor, now)
         self._tell()
         return renewed
