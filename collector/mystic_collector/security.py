@@ -12,11 +12,12 @@ import socket
 import time
 from collections.abc import Callable
 
-from mystic_agent.contract.wire import API_KEY_HEADER, HEALTH_PATH
+from mystic_agent.contract.wire import API_KEY_HEADER, HEALTH_PATH, TRACES_PATH
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mystic_collector.reply import refusal
+from mystic_collector.servers.token import shared
 from mystic_collector.settings import Settings
 from mystic_collector.web.session import PAGE_HEADER, admits
 
@@ -51,6 +52,7 @@ class Gate:
         self._hosts = frozenset((*LOCAL, socket.gethostname().lower(), settings.host.lower(), *settings.allowed_hosts))
         self._origins = frozenset(settings.allowed_origins)
         self._key = settings.api_key.encode()
+        self._beside = shared(settings.sidecar_token, settings.sidecar_token_file)
         # Where the chat takes access tokens it judges them itself, the key among them.
         self._clock = clock
         self._elsewhere = (CHAT_PATH, CHAT_METADATA_PATH) if settings.oauth_issuer else ()
@@ -92,7 +94,7 @@ class Gate:
             return 403, f"foreign Origin {origin[:100]!r}", remedy
         if path in self._elsewhere or path in OPEN or path.startswith(OPEN_FOLDER):
             return None
-        if self._key and not self._knows(headers, method):
+        if self._key and not self._knows(headers, method) and not (path == TRACES_PATH and self._is_beside(headers)):
             return 401, "no valid key", f"send the key as {API_KEY_HEADER} or as Authorization: Bearer"
         return None
 
@@ -102,6 +104,11 @@ class Gate:
             return True
         cookies, marked = headers.get("cookie", ""), PAGE_HEADER in headers
         return admits(self._key.decode(), cookies, method, marked, self._clock())
+
+    def _is_beside(self, headers: Headers) -> bool:
+        """True for our sidecar, which tells its part of a trace and is trusted with nothing else."""
+        token = self._beside().encode()
+        return bool(token) and hmac.compare_digest(_shown_key(headers), token)
 
 
 def _shown_key(headers: Headers) -> bytes:

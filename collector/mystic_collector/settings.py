@@ -140,7 +140,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         max_functions=_whole(env, "MYSTIC_MAX_FUNCTIONS", 50_000, 1, 1_000_000),
         default_expiry=_expiry(env, "MYSTIC_DEFAULT_EXPIRY", "7d"),
         allowed_strategies=_strategies(env, "MYSTIC_ALLOWED_STRATEGIES"),
-        own_traces=read_truth({"MYSTIC_OWN_TRACES": "true", **env}, "MYSTIC_OWN_TRACES"),
+        own_traces=read_truth(env, "MYSTIC_OWN_TRACES", unset=True),
         forward=read_destinations(
             env.get("MYSTIC_FORWARD", ""),
             env.get("MYSTIC_FORWARD_HEADERS_FILE", ""),
@@ -232,8 +232,8 @@ def read_key(env: Mapping[str, str]) -> str:
     return key
 
 
-def read_truth(env: Mapping[str, str], name: str) -> bool:
-    """Return a setting that is on or off; off when unset.
+def read_truth(env: Mapping[str, str], name: str, unset: bool = False) -> bool:
+    """Return a setting that is on or off; ``unset`` when it is not set.
 
     Raises:
         Invalid: when it is neither.
@@ -241,8 +241,10 @@ def read_truth(env: Mapping[str, str], name: str) -> bool:
     text = env.get(name, "").strip().lower()
     if text in ("true", "1", "yes", "on"):
         return True
-    if text in ("", "false", "0", "no", "off"):
+    if text in ("false", "0", "no", "off"):
         return False
+    if not text:
+        return unset
     raise Invalid(name, text, "give true or false")
 
 

@@ -9,8 +9,11 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mystic_agent.cli.command import Command
+from mystic_agent.contract.wire import API_KEY_HEADER
 
 from mystic_collector.commands import mcp_arguments
 from mystic_collector.commands.connection import add_address, address_of
@@ -44,11 +47,30 @@ def run(args: argparse.Namespace) -> int:
     from mystic_collector.chat.server import build_server
     from mystic_collector.chat.session import Chat
 
-    try:
-        build_server(Chat(Collector(address, key), read_only)).run("stdio")
-    except KeyboardInterrupt:
-        return 0  # the client ends us so
+    with _traced(address, key):
+        try:
+            build_server(Chat(Collector(address, key), read_only)).run("stdio")
+        except KeyboardInterrupt:
+            return 0  # the client ends us so
     return 0
+
+
+@contextmanager
+def _traced(address: str, key: str) -> Iterator[None]:
+    """Tell the collector what is done here for each message, in one trace with what it does itself."""
+    if not read_truth(os.environ, "MYSTIC_OWN_TRACES", unset=True):
+        yield
+        return
+    from mystic_collector.tracing.posted import posted
+    from mystic_collector.tracing.step import at_work
+    from mystic_collector.tracing.tracing import Tracing
+
+    tracing = Tracing(posted(address, lambda: {API_KEY_HEADER: key} if key else {}), everywhere=True)
+    at_work.set(tracing.tracer())
+    try:
+        yield
+    finally:
+        tracing.stop()
 
 
 command = Command(

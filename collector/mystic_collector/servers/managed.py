@@ -17,6 +17,7 @@ from mystic_collector.servers.launch import RUNNER_IMAGES
 from mystic_collector.servers.protocol import Servers
 from mystic_collector.servers.secrets import from_folder
 from mystic_collector.servers.server import LogLine
+from mystic_collector.servers.token import shared
 from mystic_collector.settings import Settings
 from mystic_collector.store.records import Incoming
 
@@ -105,7 +106,7 @@ class Managed:
         return Calls(self.servers, self.figures)
 
     def _sidecar(self) -> Servers:
-        from mystic_collector.servers.sidecar import SidecarServers, shared
+        from mystic_collector.servers.sidecar import SidecarServers
 
         return SidecarServers(
             self.settings.sidecar_url, shared(self.settings.sidecar_token, self.settings.sidecar_token_file)

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -25,6 +24,7 @@ from mystic_collector.servers.protocol import Channel, Endpoint
 from mystic_collector.servers.server import Health, LogLine, Server
 from mystic_collector.servers.spec import ServerSpec
 from mystic_collector.servers.validation import read_spec
+from mystic_collector.tracing.step import context_headers
 
 T = TypeVar("T")
 MODE = "kubernetes"
@@ -212,7 +212,7 @@ class SidecarServers:
         key: str = "",
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        headers = {**self._headers(), **({REQUEST_HEADER: key} if key else {})}
+        headers = {**self._headers(), **context_headers(), **({REQUEST_HEADER: key} if key else {})}
         try:
             response = await self._client.request(method, path, params=asked, headers=headers, json=body)
         except httpx.HTTPError as error:
@@ -226,14 +226,16 @@ class SidecarServers:
         token = self._token()
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def _refused(self, response: httpx.Response) -> ServersError:
+    def _refused(self, response: httpx.Response) -> ServersError | Invalid:
         if response.status_code == 401:
             return Forbidden(f"the sidecar at {self._url} does not take our token", _TOKEN)
         try:
             told = orjson.loads(response.content)["error"]
             if "code" in told:
                 return error_from_json(told)
-            text = told.get("message") or f"{told['field']}: {told['value']!r}; {told.get('remedy', '')}"
+            if "field" in told:
+                return Invalid.from_json(told)  # such as an image that only the sidecar could have known
+            text = told["message"]
         except (ValueError, LookupError, TypeError, AttributeError):
             text = f"it answered {response.status_code}"
         if response.status_code >= 500:
@@ -269,25 +271,6 @@ class _Pipe:
                     return data
         except ConnectionClosed:
             return b""
-
-
-def shared(token: str, path: Path | None) -> Callable[[], str]:
-    """Return what reads the token that is shared with the sidecar; nothing while there is none.
-
-    Args:
-        token: as it was given, or nothing.
-        path: the file that it is in else.
-    """
-
-    def read() -> str:
-        if token or path is None:
-            return token
-        try:
-            return path.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""  # the sidecar has not made it yet: it will refuse us, and say how it is shared
-
-    return read
 
 
 def server_of(fields: Mapping[str, Any]) -> Server:

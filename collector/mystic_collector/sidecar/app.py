@@ -27,6 +27,8 @@ from mystic_collector.servers.templates import TEMPLATES
 from mystic_collector.servers.validation import read_spec, server_name
 from mystic_collector.settings import Settings
 from mystic_collector.sidecar.servers import KubernetesServers
+from mystic_collector.tracing.middleware import Traced
+from mystic_collector.tracing.tracing import Tracing
 
 MAIN = "archon"
 """The server that is meant when no name is given."""
@@ -201,12 +203,13 @@ async def _meant(request: Request) -> str:
     return server_name(request.path_params.get("name") or given.get("name") or request.query_params.get("name") or MAIN)
 
 
-def build_app(servers: KubernetesServers, token: str, host: str) -> Starlette:
+def build_app(servers: KubernetesServers, token: str, host: str, tracing: Tracing | None = None) -> Starlette:
     """Return the application.
 
     Args:
         token: what callers must show.
         host: address that is bound, which is accepted as a Host.
+        tracing: of what it is asked in a trace; None for no spans.
     """
     sidecar = Sidecar(servers)
 
@@ -215,6 +218,8 @@ def build_app(servers: KubernetesServers, token: str, host: str) -> Starlette:
         await servers.wake()
         yield
         await servers.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.stop)
 
     return Starlette(
         routes=[
@@ -239,7 +244,10 @@ def build_app(servers: KubernetesServers, token: str, host: str) -> Starlette:
             Route("/servers/{name}/restart", sidecar.restart, methods=["POST"]),
             Route("/servers/{name}/logs", sidecar.logs),
         ],
-        middleware=[Middleware(Gate, settings=Settings(host=host, api_key=token))],
+        middleware=[
+            Middleware(Gate, settings=Settings(host=host, api_key=token)),
+            Middleware(Traced, tracing=tracing),
+        ],
         exception_handlers={
             Invalid: invalid,
             ServersError: failed,

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from mystic_collector.servers.errors import ServersError
 from mystic_collector.sidecar.refusals import Gone, plainly
+from mystic_collector.tracing.step import step
 
 T = TypeVar("T")
 Pod = dict[str, Any]
@@ -129,7 +130,8 @@ class Cluster:
             )
             return _object(found)
 
-        return await self.ask(question)
+        with step("kubernetes apply pod", k8s__pod__name=name, k8s__namespace__name=self.namespace):
+            return await self.ask(question)
 
     async def delete(self, name: str, uid: str, grace: int) -> None:
         """Delete a pod; one that has gone, or been replaced by a namesake, is fine."""
@@ -140,10 +142,11 @@ class Cluster:
                 name, self.namespace, body=body, _preload_content=False, _request_timeout=PATIENCE
             )
 
-        try:
-            await self.ask(question)
-        except Gone:
-            pass
+        with step("kubernetes delete pod", k8s__pod__name=name, k8s__namespace__name=self.namespace):
+            try:
+                await self.ask(question)
+            except Gone:
+                pass
 
     def read(self, selector: str) -> tuple[list[Pod], str]:
         """Return our pods and the version of the list; for threads."""

@@ -8,6 +8,8 @@ from mystic_collector.sidecar.app import build_app
 from mystic_collector.sidecar.servers import KubernetesServers
 from mystic_collector.sidecar.settings import SidecarSettings
 from mystic_collector.sidecar.token import provided
+from mystic_collector.tracing.posted import posted
+from mystic_collector.tracing.tracing import Tracing
 
 _MOST_MESSAGE = 2**20
 
@@ -27,6 +29,10 @@ class SidecarServer(Listener):
     def __init__(self, settings: SidecarSettings, servers: KubernetesServers | None = None) -> None:
         token = settings.token or (provided(settings.token_file) if settings.token_file else "")
         hide = from_folder(settings.secrets) if settings.secrets else None
-        app = build_app(servers or KubernetesServers(settings, hide=hide), token, settings.host)
+        known = {"Authorization": f"Bearer {token}"}
+        # The collector asks in traces that it keeps: none begins here, so without a collector there are none.
+        keep = posted(f"http://127.0.0.1:{settings.collector_port}", lambda: known)
+        tracing = Tracing(keep, begins=False) if settings.own_traces else None
+        app = build_app(servers or KubernetesServers(settings, hide=hide), token, settings.host, tracing)
         bound = bind(settings.host, settings.port)
         super().__init__(app, bound, ws="websockets-sansio", ws_max_size=_MOST_MESSAGE, ws_max_queue=16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,6 +29,7 @@ from mystic_collector.sidecar.pod import (
 from mystic_collector.sidecar.reading import MODE, has_ended, is_up
 from mystic_collector.sidecar.sessions import LAST_STATE, TICK, PodSessions
 from mystic_collector.sidecar.settings import SidecarSettings
+from mystic_collector.tracing.step import at_work, step
 
 _log = logging.getLogger("mystic_collector.sidecar")
 _HEALTH_PATIENCE = 1.8
@@ -56,6 +58,7 @@ class KubernetesServers(PodSessions):
         super().__init__(settings, clusters, hide, clock)
         self._idle = Idle(self.stop)
         self._waking: asyncio.Task[None] | None = None
+        self._waits: set[asyncio.Task[None]] = set()
 
     @property
     def mode(self) -> str:
@@ -103,7 +106,20 @@ class KubernetesServers(PodSessions):
             self._admit()
             made = await self._make(site, spec, MAIN, request=request)
             self._idle.watch(spec)
+            if at_work.get() is not None:
+                waiting = asyncio.create_task(self._waited(made), name=f"wait for {spec.name}")
+                self._waits.add(waiting)
+                waiting.add_done_callback(self._waits.discard)
             return self._seen(made)
+
+    async def _waited(self, held: Held) -> None:
+        """Be in the trace for as long as a server starts."""
+        pod = held.pod["metadata"]["name"]
+        waited = step("wait until its pod runs", mystic__server=held.spec.name, k8s__pod__name=pod)
+        with waited as span, contextlib.suppress(ServersError):  # it was stopped meanwhile
+            found = await self.status(held.spec.name, held.spec.timeout)
+            if span is not None:
+                span.set_attribute("mystic.server.state", found.state)
 
     def _admit(self) -> None:
         live = [held for held in self._all() if self._seen(held).state in ("starting", "running")]
@@ -228,9 +244,10 @@ class KubernetesServers(PodSessions):
         """Let go of the clusters; servers go on."""
         self._closing = True
         self._idle.close()
-        if self._waking is not None:
-            self._waking.cancel()
-            await asyncio.wait([self._waking])
+        behind = [task for task in (self._waking, *self._waits) if task is not None]
+        for task in behind:
+            task.cancel()
+        await asyncio.gather(*behind, return_exceptions=True)
         await self._places.close(LAST_STATE + 5.0)
         for site in self._sites.values():
             await site.pods.close()

@@ -36,6 +36,8 @@ class SidecarSettings:
         most, most_sessions: servers at a time, and sessions of one stdio server.
         images: server type → image, where that is not the usual one.
         secrets: a folder with the values of secrets, only to hide them in logs.
+        own_traces: its part of a trace that the collector asks in is told to the collector.
+        collector_port: of the collector, on loopback, since it is in the same pod.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +55,8 @@ class SidecarSettings:
     images: Mapping[str, str] = field(default_factory=dict)
     secrets: Path | None = None
     log_level: str = "info"
+    own_traces: bool = True
+    collector_port: int = 8899
 
 
 def load(environ: Mapping[str, str] | None = None) -> SidecarSettings:
@@ -62,7 +66,8 @@ def load(environ: Mapping[str, str] | None = None) -> SidecarSettings:
         Invalid: naming the variable, its value and the remedy. The token is never part of it.
     """
     env = {name: value.strip() for name, value in (os.environ if environ is None else environ).items() if value.strip()}
-    shared = load_collector({name: env[name] for name in env if name.startswith(("LOG_LEVEL", "MYSTIC_SERVERS_"))})
+    common = ("LOG_LEVEL", "MYSTIC_SERVERS_", "MYSTIC_OWN_TRACES", "MYSTIC_PORT")
+    shared = load_collector({name: env[name] for name in env if name.startswith(common)})
     token, file = env.get("MCP_SIDECAR_TOKEN", ""), env.get("MCP_SIDECAR_TOKEN_FILE", "")
     if not token and not file:
         remedy = "set it, or MCP_SIDECAR_TOKEN_FILE to a file on a volume that the collector shares; it is made there"
@@ -85,6 +90,8 @@ def load(environ: Mapping[str, str] | None = None) -> SidecarSettings:
         images=shared.servers_images,
         secrets=shared.servers_secrets,
         log_level=shared.log_level,
+        own_traces=shared.own_traces,
+        collector_port=shared.port,
     )
 
 

@@ -20,7 +20,7 @@ class Traced:
     """ASGI middleware: one span a request, continuing the trace that ``traceparent`` names.
 
     Whoever only looks is not traced unless asked for by a ``traceparent``: pages and commands look every second, and
-    looking at traces would make traces.
+    looking at traces would make traces. Where none begin (:attr:`Tracing.begins`) that is so for everything.
 
     Args:
         app: what lies behind.
@@ -33,7 +33,7 @@ class Traced:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         tracing = self._tracing
-        if tracing is None or scope["type"] != "http" or not _meant(scope):
+        if tracing is None or scope["type"] != "http" or not _meant(scope, tracing.begins):
             await self._app(scope, receive, send)
             return
         if not tracing.ready:
@@ -69,7 +69,7 @@ class Traced:
                     span.set_attribute("http.route", route)
 
 
-def _meant(scope: Scope) -> bool:
+def _meant(scope: Scope, begins: bool) -> bool:
     if scope["path"].startswith(_NEVER):
         return False
-    return scope["method"] not in _LOOKING or any(name == b"traceparent" for name, _ in scope["headers"])
+    return (begins and scope["method"] not in _LOOKING) or any(name == b"traceparent" for name, _ in scope["headers"])

@@ -21,7 +21,7 @@ _FAREWELL_MS = 2000
 
 
 class Tracing:
-    """Makes spans of one collector's work and hands them to ``keep``.
+    """Makes spans of one process's work and hands them to ``keep``.
 
     The SDK costs a tenth of a second to import, so that is done with the first request that is traced.
 
@@ -29,11 +29,13 @@ class Tracing:
         keep: takes what was done, as an OTLP request, on a thread of the SDK's.
         everywhere: libraries that trace through OpenTelemetry's global provider, such as the MCP SDK, do it here. For a
             process that belongs to one collector.
+        begins: traces begin here too; else only those of callers are continued.
     """
 
-    def __init__(self, keep: Keep, everywhere: bool = False) -> None:
+    def __init__(self, keep: Keep, everywhere: bool = False, begins: bool = True) -> None:
         self._keep = keep
         self._everywhere = everywhere
+        self.begins = begins
         self._provider: TracerProvider | None = None
         self._made: Tracer | None = None
 
@@ -66,7 +68,7 @@ class Tracing:
         keep = self._keep
 
         class Inside(SpanExporter):
-            """To this process's own store."""
+            """To where ``keep`` has them."""
 
             def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
                 keep(encode_spans(spans))  # what this raises ends in the SDK, which says so in the log

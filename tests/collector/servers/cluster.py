@@ -149,15 +149,20 @@ class KubernetesLaboratory(Laboratory):
             most=self.most,
             most_sessions=self.most_sessions,
         )
-        self._beside: Beside | None = None
+        self.beside: Beside | None = None
         self._opened: list[SidecarServers] = []
 
     def open(self, host: str = "", **more: Any) -> SidecarServers:
-        if self._beside is not None:
-            self._beside.stop()
-        self._beside = Beside(replace(self.settings, **more), self.home.cluster(host), self._secrets)
-        self._opened.append(SidecarServers(self._beside.url, lambda: TOKEN))
+        if self.beside is not None:
+            self.beside.stop()
+        self.beside = Beside(replace(self.settings, **more), self.home.cluster(host), self._secrets)
+        self._opened.append(SidecarServers(self.beside.url, lambda: TOKEN))
         return self._opened[-1]
+
+    @property
+    def url(self) -> str:
+        assert self._beside is not None
+        return self._beside.url
 
     def left(self) -> list[str]:
         return [one["metadata"]["name"] for one in self.home.pods(self.owner)]
@@ -169,11 +174,11 @@ class KubernetesLaboratory(Laboratory):
     async def clean(self) -> None:
         for one in self._opened:
             await one.close()
-        if self._beside is not None:
-            await asyncio.to_thread(self._beside.stop)
-        await asyncio.to_thread(self._remove)
+        if self.beside is not None:
+            await asyncio.to_thread(self.beside.stop)
+        await asyncio.to_thread(self.remove)
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
         of_it = ("delete", "pods", "--selector", f"{OWNER}={self.owner}", "--grace-period=0", "--force", "--wait=false")
         self.home.kubectl(*of_it)
         until(lambda: not self.left(), "no pod is left")
