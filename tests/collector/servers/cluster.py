@@ -159,11 +159,6 @@ class KubernetesLaboratory(Laboratory):
         self._opened.append(SidecarServers(self.beside.url, lambda: TOKEN))
         return self._opened[-1]
 
-    @property
-    def url(self) -> str:
-        assert self._beside is not None
-        return self._beside.url
-
     def left(self) -> list[str]:
         return [one["metadata"]["name"] for one in self.home.pods(self.owner)]
 

@@ -47,7 +47,8 @@ async def test_a_server_that_the_chat_starts_is_one_trace_from_the_chat_by_the_s
 ) -> None:
     port = free_port()
     laboratory.open(collector_port=port)
-    caller, spans = await asyncio.to_thread(started, tmp_path, port, laboratory.image, laboratory.url)
+    assert laboratory.beside is not None
+    caller, spans = await asyncio.to_thread(started, tmp_path, port, laboratory.image, laboratory.beside.url)
     named = {one["name"]: one for one in spans}
     assert named[CHAIN[0]]["parent_id"] == caller
     for above, below in itertools.pairwise(CHAIN):
