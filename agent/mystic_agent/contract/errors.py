@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class Invalid(ValueError):
     """A value that the contract refuses.
@@ -21,6 +23,14 @@ class Invalid(ValueError):
     def to_json(self) -> dict[str, str]:
         """Return ``{"field", "value", "remedy"}`` as sent in a 422 reply."""
         return {"field": self.field, "value": self.shown, "remedy": self.remedy}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, object]) -> Invalid:
+        """Return the refusal that :meth:`to_json` described, bounded."""
+        field, shown, remedy = (str(fields.get(name, ""))[:500] for name in ("field", "value", "remedy"))
+        found = cls(field, None, remedy)
+        found.shown, found.args = shown, (f"{field} is {shown}: {remedy}",)
+        return found
 
 
 def _shorten(value: object, limit: int = 80) -> str:

@@ -178,12 +178,16 @@ async def health(request: Request) -> Response:
 async def one_health(request: Request) -> Response:
     """Whether a server runs and answers, asked over MCP."""
     name, servers = _named(request), await managed(request)
-    state = (await servers.servers.status(name)).state
-    try:
-        told = {"healthy": True, **await servers.calls.ping(name), "reason": "", "remedy": ""}
-    except ServersError as error:
-        told = {"healthy": False, "reason": error.what, "remedy": error.remedy}
-    return reply({"name": name, "state": state, **told}, 200 if told["healthy"] else 503)
+    found = await servers.servers.status(name)
+    told: dict[str, Any]
+    if found.state == "failed":  # a session that was open when its own process failed may answer still
+        told = {"healthy": False, "reason": found.detail, "remedy": found.remedy}
+    else:
+        try:
+            told = {"healthy": True, **await servers.calls.ping(name), "reason": "", "remedy": ""}
+        except ServersError as error:
+            told = {"healthy": False, "reason": error.what, "remedy": error.remedy}
+    return reply({"name": name, "state": found.state, **told}, 200 if told["healthy"] else 503)
 
 
 async def config(request: Request) -> Response:

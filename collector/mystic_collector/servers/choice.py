@@ -128,19 +128,21 @@ class ChosenServers:
 
     async def _holder(self, name: str) -> Servers:
         """Return who has a server."""
+        return (await self._held(name))[0]
+
+    async def _held(self, name: str) -> tuple[Servers, Server]:
+        """Return who has a server, and the server as it is."""
         await self.choose()
         unknown: UnknownServer | None = None
         for one in self._order:
             if not (await self._asked(one)).ok:
                 continue
             try:
-                await one.status(name)
+                return one, await one.status(name)
             except UnknownServer as error:
                 unknown = error
             except EngineUnavailable:
                 self._health.clear()
-            else:
-                return one
         raise unknown or EngineUnavailable(f"who has the server {name!r} cannot be told now", "ask again in a moment")
 
     async def start(self, spec: ServerSpec) -> Server:
@@ -160,7 +162,8 @@ class ChosenServers:
 
     async def status(self, name: str, wait: float = 0.0) -> Server:
         """Return a server as it is."""
-        return await (await self._holder(name)).status(name, wait)
+        holder, found = await self._held(name)
+        return found if wait <= 0 or found.state != "starting" else await holder.status(name, wait)
 
     async def listed(self) -> tuple[Server, ...]:
         """Return all servers of all that answer."""

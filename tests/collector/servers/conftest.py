@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ..conftest import Running
 from .cluster import Home, KubernetesLaboratory, home
 from .contract import LABORATORIES, Laboratory
 from .engine import DockerLaboratory, release
+from .managing import clean, left, managing, managing_pods
 from .memory import MemoryLaboratory
 
 LABORATORIES |= {"memory": MemoryLaboratory, "docker": DockerLaboratory, "kubernetes": KubernetesLaboratory}
@@ -52,3 +54,25 @@ async def laboratory(request: pytest.FixtureRequest, tmp_path: Path, secrets: Pa
     finally:
         await found.clean()
     assert found.left() == []
+
+
+@pytest.fixture(scope="module", params=["docker", "kubernetes"])
+def collector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A collector that manages servers in each of the two; nothing of it is left afterwards."""
+    folder = tmp_path_factory.mktemp("managing")
+    if request.param == "kubernetes":
+        with managing_pods(folder, request.getfixturevalue("archon")) as found:
+            yield found
+        return
+    with managing(folder) as found:
+        yield found
+    try:
+        assert left(folder) == []
+    finally:
+        clean(folder)
+
+
+@pytest.fixture
+def mode(collector: Running) -> str:
+    """What runs the servers of that collector."""
+    return str(collector.get("/api/mcp/health")["mode"])

@@ -1,4 +1,4 @@
-"""A real collector that manages servers in a real Docker engine, and what it left there."""
+"""A real collector that manages servers in a real Docker engine or cluster, and what it left there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from mystic_collector.servers.docker.container import OWNER
 
 from ..conftest import Running, running
+from .cluster import TOKEN, Home, KubernetesLaboratory
 from .contract import PATIENCE
 from .engine import client, image
 
@@ -20,10 +21,31 @@ PROBE = {"server_type": "docker", "command": ["python", "/opt/probe.py"]}
 @contextmanager
 def managing(folder: Path, **changes: Any) -> Iterator[Running]:
     """Run a collector whose package servers run in the test's image; afterwards nothing of it may be left."""
-    images = dict.fromkeys(("npx", "uv", "python"), image())
-    with running(folder, servers="docker", servers_images=images, **changes) as found:
+    with running(folder, servers="docker", servers_images=_images(), **changes) as found:
         found.client.timeout = PATIENCE
         yield found
+
+
+@contextmanager
+def managing_pods(folder: Path, home: Home) -> Iterator[Running]:
+    """Run a collector with a sidecar beside it; afterwards no pod of it may be left."""
+    KubernetesLaboratory.home = home
+    laboratory = KubernetesLaboratory(folder, folder)
+    laboratory.open(images=_images())
+    assert laboratory.beside is not None
+    try:
+        with running(folder, servers="sidecar", sidecar_url=laboratory.beside.url, sidecar_token=TOKEN) as found:
+            found.client.timeout = PATIENCE
+            yield found
+        assert laboratory.left() == []
+    finally:
+        laboratory.beside.stop()
+        laboratory.remove()
+
+
+def _images() -> dict[str, str]:
+    """Return what package servers run in."""
+    return dict.fromkeys(("npx", "uv", "python"), image())
 
 
 def owner(folder: Path) -> str:

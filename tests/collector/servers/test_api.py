@@ -1,4 +1,4 @@
-"""Managed servers over HTTP and from the command line, with a real engine behind."""
+"""Managed servers over HTTP and from the command line, with a real engine or cluster behind."""
 
 from __future__ import annotations
 
@@ -19,21 +19,6 @@ from .engine import image
 from .managing import PROBE, clean, left, managing, started
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("managing")
-
-
-@pytest.fixture(scope="module")
-def collector(folder: Path) -> Iterator[Running]:
-    with managing(folder) as found:
-        yield found
-    try:
-        assert left(folder) == []
-    finally:
-        clean(folder)
-
-
 @pytest.fixture
 def probe(collector: Running) -> Iterator[Any]:
     yield started(collector, "probe", image=image(), **PROBE, args=["--say", "hello"])
@@ -44,8 +29,8 @@ def say(collector: Running, text: str, name: str = "probe") -> None:
     collector.post(f"/api/mcp/servers/{name}/execute", {"tool": "say", "arguments": {"text": text}})
 
 
-def test_a_server_is_started_watched_called_restarted_and_stopped(collector: Running, probe: Any) -> None:
-    assert (probe["mode"], probe["path"], probe["spec"]["env"]) == ("docker", "/servers/probe/mcp", [])
+def test_a_server_is_started_watched_called_restarted_and_stopped(collector: Running, mode: str, probe: Any) -> None:
+    assert (probe["mode"], probe["path"], probe["spec"]["env"]) == (mode, "/servers/probe/mcp", [])
     assert probe["uptime"] >= 0
     assert [one["name"] for one in collector.get("/api/mcp/servers")["servers"]] == ["probe"]
     found = collector.get("/api/mcp/servers/probe/tools")
@@ -61,17 +46,18 @@ def test_a_server_is_started_watched_called_restarted_and_stopped(collector: Run
     assert collector.get("/api/mcp/servers") == {"servers": [], "count": 0}
 
 
-def test_the_main_server_answers_as_its_clients_of_before_expect(collector: Running) -> None:
+def test_the_main_server_answers_as_its_clients_of_before_expect(collector: Running, mode: str) -> None:
     absent = collector.get("/api/mcp/status")
     assert (absent["status"], absent["uptime"], absent["container_status"]) == ("stopped", None, "not_found")
-    assert absent["deployment_mode"] == "docker"
+    assert absent["deployment_mode"] == mode
     body = {"image": image(), "transport": "stdio", "command": ["python", "/opt/probe.py"], "args": ["--say", "hello"]}
     try:
         assert collector.post("/api/mcp/start", body, 202)["name"] == "archon"
         assert collector.client.post("/api/mcp/start", json=body).status_code == 409
         until(lambda: collector.get("/api/mcp/status")["status"] == "running", "the start of the main server")
         found = until(lambda: collector.get("/api/mcp/status")["logs"] and collector.get("/api/mcp/status"), "a log")
-        assert (found["container_status"], found["deployment_mode"], found["logs"]) == ("running", "docker", ["hello"])
+        assert (found["container_status"].lower(), found["deployment_mode"]) == ("running", mode)
+        assert found["logs"] == ["hello"]
         assert found["uptime"] >= 0
         assert collector.get("/api/mcp/logs")["count"] == 1
         assert collector.client.delete("/api/mcp/logs").json()["cleared_at"] > 0
@@ -105,9 +91,10 @@ def test_refusals_say_what_is_wrong_and_what_to_do(collector: Running) -> None:
     assert collector.client.get("/api/mcp/logs", params={"since": "yesterday"}).status_code == 422
 
 
-def test_configuration_health_and_registry_are_told(collector: Running) -> None:
+def test_configuration_health_and_registry_are_told(collector: Running, mode: str) -> None:
     told = collector.get("/api/mcp/config")
-    assert (told["mode"], told["deployment_mode"], told["servers_max"]) == ("docker", "docker", 20)
+    wanted = {"docker": "docker", "kubernetes": "sidecar"}[mode]
+    assert (told["mode"], told["deployment_mode"], told["servers_max"]) == (wanted, mode, 20)
     assert collector.get("/api/mcp/health")["healthy"] is True
     every = {one["name"] for one in collector.get("/api/mcp/registry")["templates"]}
     assert {"archon", "everything", "time"} <= every
@@ -198,9 +185,8 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
         code, out, err = ask("call", "cli", "leave", "code=3")
         assert (code, out) == (1, "")
         assert "'cli' has ended" in err
-        sick = collector.client.get("/api/mcp/servers/cli/health")
-        assert (sick.status_code, sick.json()["healthy"], sick.json()["state"]) == (503, False, "failed")
-        assert "exit code 3" in sick.json()["reason"]
+        sick = until(lambda: _sick(collector, "cli"), "the end of the process is known")
+        assert (sick["healthy"], "exit code 3" in sick["reason"]) == (False, True), sick
         assert ask("call", "cli", "echo", "no-value")[0] == 2
         assert ask("restart", "cli")[0] == 0
     finally:
@@ -214,9 +200,17 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
     assert ask("stop", "lost")[0] == 0
     assert ask("stop", "lost")[0] == 1
     assert "everything" in ask("templates")[1]
+    assert [line.split()[0] for line in ask("templates", "time", "zone")[1].splitlines()] == ["TEMPLATE", "time"]
 
 
-def test_what_starting_a_server_takes_is_traced_into_the_trace_of_whoever_asked(collector: Running) -> None:
+def _sick(collector: Running, name: str) -> dict[str, Any] | None:
+    """Return the health of a server once that has failed."""
+    found = collector.client.get(f"/api/mcp/servers/{name}/health")
+    told: dict[str, Any] = found.json()
+    return told if (found.status_code, told["state"]) == (503, "failed") else None
+
+
+def test_what_starting_a_server_takes_is_traced_into_the_trace_of_whoever_asked(collector: Running, mode: str) -> None:
     trace, parent = "5a" * 16, "6b" * 8
     body = {**PROBE, "name": "traced", "image": image()}
     headers = {"traceparent": f"00-{trace}-{parent}-01"}
@@ -228,10 +222,26 @@ def test_what_starting_a_server_takes_is_traced_into_the_trace_of_whoever_asked(
         answer = collector.client.get(f"/api/traces/{trace}")
         return {one["name"]: one for one in answer.json()["spans"]} if answer.is_success else {}
 
-    chain = ("POST /api/mcp/servers", "start MCP server", "docker create and start container")
+    of_docker = ("docker create and start container",) if mode == "docker" else ()
+    chain = ("POST /api/mcp/servers", "start MCP server", *of_docker)
     until(lambda: {*chain, "stop MCP server"} <= found().keys(), "all spans")
     spans = found()
     assert spans[chain[0]]["parent_id"] == parent
     for above, below in itertools.pairwise(chain):
         assert spans[below]["parent_id"] == spans[above]["span_id"]
     assert spans["start MCP server"]["attributes"] == {"mystic.server": "traced"}
+
+
+def test_what_is_counted_of_servers_is_in_the_store_with_everything_else(collector: Running, mode: str) -> None:
+    started(collector, "counted", image=image(), **PROBE)
+    collector.post("/api/mcp/servers/counted/execute", {"tool": "echo", "arguments": {"text": "hi"}})
+    collector.client.delete("/api/mcp/servers/counted")
+    collector.parts.managed.keep_figures()
+    collector.settle()
+
+    def kept(metric: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = collector.get("/api/points", metric=metric, service="gnosis-mystic")["points"]
+        return [one["attributes"] for one in found]
+
+    assert {"type": "docker", "mode": mode} in kept("mystic.servers.starts")
+    assert {"server": "counted", "method": "tools/call", "outcome": "ok"} in kept("mystic.servers.calls")

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from mcp_types import CallToolResult
 
 from ..chat.talk import talk, text_of
 from ..conftest import Running
 from .engine import image
-from .managing import clean, left, managing
+from .managing import left, managing
 
 
 def ask(url: str, tool: str, /, **arguments: Any) -> CallToolResult:
     return talk(url, lambda client: client.call_tool(tool, arguments))
-
-
-@pytest.fixture(scope="module")
-def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("chat")
-    with managing(folder) as found:
-        yield found
-    try:
-        assert left(folder) == []
-    finally:
-        clean(folder)
 
 
 def test_a_server_is_started_listed_called_and_stopped_in_a_chat(collector: Running) -> None:

@@ -6,13 +6,12 @@ import json
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ..conftest import Running
-from .managing import clean, left, managing, started
+from .managing import started
 
 EVERYTHING = {"server_type": "npx", "package": "@modelcontextprotocol/server-everything"}
 SERVERS: dict[str, dict[str, Any]] = {
@@ -36,22 +35,11 @@ def inspector() -> list[str]:
     return shlex.split(command)
 
 
-@pytest.fixture(scope="module")
-def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("third")
-    with managing(folder) as found:
-        yield found
-    try:
-        assert left(folder) == []
-    finally:
-        clean(folder)
-
-
 @pytest.mark.parametrize("name", list(SERVERS))
 def test_a_third_party_server_is_started_called_by_the_inspector_and_stopped(
-    collector: Running, inspector: list[str], name: str
+    collector: Running, inspector: list[str], name: str, mode: str
 ) -> None:
-    started(collector, name, **SERVERS[name])
+    assert started(collector, name, **SERVERS[name])["mode"] == mode
     tool, argument, expected = CALLS[name.partition("-")[0]]
     url = f"{collector.url}/servers/{name}/mcp"
     patience = ["--connect-timeout", "90000"]  # packages unpack themselves, at half a core

@@ -23,14 +23,14 @@ async def test_docker_takes_over_with_one_warning_and_the_sidecar_comes_back(
 ) -> None:
     docker = DockerLaboratory(tmp_path, tmp_path)
     sidecar = laboratory.open()
-    assert laboratory._beside is not None
-    port = int(laboratory._beside.url.rpartition(":")[2])
+    assert laboratory.beside is not None
+    port = int(laboratory.beside.url.rpartition(":")[2])
     both = ChosenServers(sidecar, docker.open(), memory=0.0)
     try:
         assert (await both.start(laboratory.spec("before"))).mode == "kubernetes"
         await settled(both, "before")
 
-        await asyncio.to_thread(laboratory._beside.stop)
+        await asyncio.to_thread(laboratory.beside.stop)
         with caplog.at_level(logging.WARNING, "mystic_collector.servers"):
             assert (await both.start(laboratory.spec("meanwhile"))).mode == "docker"
             await settled(both, "meanwhile")
@@ -38,7 +38,7 @@ async def test_docker_takes_over_with_one_warning_and_the_sidecar_comes_back(
         [warning] = [one.getMessage() for one in caplog.records if "now run in docker" in one.getMessage()]
         assert "does not answer" in warning
 
-        laboratory._beside = Beside(replace(laboratory.settings, port=port), laboratory.home.cluster())
+        laboratory.beside = Beside(replace(laboratory.settings, port=port), laboratory.home.cluster())
         assert (await both.start(laboratory.spec("after"))).mode == "kubernetes"
         await settled(both, "after")
         found = {one.name: one.mode for one in await both.listed()}
@@ -55,9 +55,9 @@ async def test_docker_takes_over_with_one_warning_and_the_sidecar_comes_back(
 
 async def test_with_neither_the_answer_says_how_to_get_either(laboratory: KubernetesLaboratory) -> None:
     laboratory.open()
-    assert laboratory._beside is not None
-    url = laboratory._beside.url
-    await asyncio.to_thread(laboratory._beside.stop)
+    assert laboratory.beside is not None
+    url = laboratory.beside.url
+    await asyncio.to_thread(laboratory.beside.stop)
     alone = ChosenServers(SidecarServers(url, lambda: TOKEN), None)
     health = await alone.health()
     assert not health.ok
