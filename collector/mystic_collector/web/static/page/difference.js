@@ -3,33 +3,50 @@
 import { el } from "./dom.js";
 import { date, plain } from "./units.js";
 
-const SHOWN = ["target", "service", "stages", "owner", "reason", "expires_at"];
-
-function flat(value, place, into) {
-  if (value !== null && typeof value === "object" && Object.keys(value).length) {
-    for (const [key, one] of Object.entries(value)) flat(one, Array.isArray(value) ? `${place}[${key}]` : place ? `${place}.${key}` : key, into);
-  } else into.set(place, value);
-}
+const SHOWN = ["target", "service", "owner", "reason", "expires_at"];
 
 const shown = (place, value) => (place === "expires_at" ? (value ? date(value) : "no end") : JSON.stringify(value));
 
-/** Returns `[sign, place, text]` for each line; `before` and `after` are hijacks or null. */
-export function difference(before, after) {
+/** Writes the strategies of a hijack as places; each has its name, and each option is one of `usual` or is not. */
+function strategiesOf(hijack, usual, into) {
+  for (const [stage, specs] of Object.entries(hijack.stages)) {
+    specs.forEach((spec, index) => {
+      const [name, options] = Object.entries(spec)[0], place = `stages.${stage}[${index}]`;
+      into.set(place, { text: name });
+      for (const [option, value] of Object.entries(options)) {
+        const text = JSON.stringify(value);
+        into.set(`${place}.${name}.${option}`, { text, usual: usual.get(`${name}.${option}`) === text });
+      }
+    });
+  }
+}
+
+/**
+ * Returns `[sign, place, text]` for each line. An option that is as it usually is on either side is left out.
+ *
+ * @param before and after: hijacks or null.
+ * @param strategies as the API describes them.
+ */
+export function difference(before, after, strategies) {
+  const usual = new Map(strategies.flatMap((one) => one.options.map((option) => [`${one.strategy}.${option.option}`, JSON.stringify(option.default)])));
   const sides = [before, after].map((one) => {
     const found = new Map();
-    if (one) for (const key of SHOWN) flat(one[key], key, found);
+    if (one) {
+      for (const key of SHOWN) found.set(key, { text: shown(key, one[key]) });
+      strategiesOf(one, usual, found);
+    }
     return found;
   });
-  const places = [...new Set([...sides[0].keys(), ...sides[1].keys()])];
+  const places = [...SHOWN, ...[...new Set([...sides[0].keys(), ...sides[1].keys()])].filter((one) => !SHOWN.includes(one)).sort()];
   return places.flatMap((place) => {
-    const [old, now] = sides.map((side) => (side.has(place) ? shown(place, side.get(place)) : null));
-    if (old === now) return [];
-    return [...(old === null ? [] : [["-", place, old]]), ...(now === null ? [] : [["+", place, now]])];
+    const [old, now] = sides.map((side) => side.get(place));
+    if (old?.text === now?.text || [old, now].every((one) => !one || one.usual)) return [];
+    return [...(old ? [["-", place, old.text]] : []), ...(now ? [["+", place, now.text]] : [])];
   });
 }
 
 export function drawn(rows) {
-  return el("pre", { class: "diff", tabindex: "0", "aria-label": "Difference" }, rows.map(([sign, place, text]) => el("span", { class: sign === "+" ? "added" : "removed" }, `${sign} ${place}: ${plain(text)}\n`)));
+  return el("pre", { class: "diff", tabindex: "0", "aria-label": "Difference" }, rows.length ? rows.map(([sign, place, text]) => el("span", { class: sign === "+" ? "added" : "removed" }, `${sign} ${place}: ${plain(text)}\n`)) : "nothing");
 }
 
 /** A text in which lines begin with + or -, as the API gives it. */
