@@ -16,12 +16,12 @@ module's loader because the name does not end with ``>``.
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple, TypeVar
+
+from mystic_agent.template import Holes, compiled
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +33,7 @@ COROUTINE, ITERABLE_COROUTINE, ASYNC_GENERATOR = 0x80, 0x100, 0x200
 _INNER = "mystic_inner"
 
 KIND_NAMES = ("function", "coroutine", "generator", "async_generator")
+_ASYNCHRONOUS = ("coroutine", "async_generator")
 
 
 class Form(NamedTuple):
@@ -113,13 +114,13 @@ def build(template: str, code: CodeType, constants: dict[str, Any]) -> CodeType:
     """Return a trampoline for ``code``.
 
     Args:
-        template: the body. ``@ARGS@`` stands for the parameters by position, ``@TUPLE@`` for the same
-            as a tuple display, ``$NAME`` for ``constants["NAME"]``. Locals start with ``_mystic_``.
+        template: the body. ``@ARGS@`` stands for the parameters by position, ``$NAME`` for ``constants["NAME"]``.
+            Locals start with ``_mystic_``.
         code: the code that is replaced; gives names, flags, first line and free variables.
         constants: hashable values; ``hash(code)`` must go on working.
     """
-    blank, holes = _compile(template, form_of(code), tuple(constants))
-    count = count_parameters(code)
+    kind, count, free = form_of(code)
+    blank, holes = compiled(template, tuple(constants), MARK, kind in _ASYNCHRONOUS, count, free)
     return blank.replace(
         co_argcount=code.co_argcount,
         co_posonlyargcount=code.co_posonlyargcount,
@@ -187,11 +188,6 @@ def nested(code: CodeType) -> list[CodeType]:
 
 
 _ORIGINAL = "\x00mystic original"
-_SENTINEL = "\x00mystic:"
-
-
-Holes = tuple[tuple[int, str], ...]
-"""Where in ``co_consts`` which of the constants belongs."""
 
 
 def _fill(blank: CodeType, holes: Holes, constants: dict[str, Any]) -> tuple[Any, ...]:
@@ -199,57 +195,3 @@ def _fill(blank: CodeType, holes: Holes, constants: dict[str, Any]) -> tuple[Any
     for position, name in holes:
         filled[position] = constants[name]
     return tuple(filled)
-
-
-@lru_cache(maxsize=1024)
-def _compile(template: str, form: Form, names: tuple[str, ...]) -> tuple[CodeType, Holes]:
-    parameters = [f"p{i}" for i in range(form.parameters)]
-    arguments = ", ".join(parameters)
-    source = template.replace("@ARGS@", arguments).replace("@TUPLE@", f"({arguments}{',' * bool(parameters)})")
-    for name in sorted(names, key=len, reverse=True):
-        source = source.replace("$" + name, repr(_SENTINEL + name))
-    prefix = "async " if form.kind in ("coroutine", "async_generator") else ""
-    lines = [f"{prefix}def mystic_trampoline({arguments}):"]
-    free = [f"v{i:03}" for i in range(form.free)]
-    if free:
-        lines.append(f"    nonlocal {', '.join(free)}")
-    lines.extend("    " + line for line in source.strip("\n").split("\n"))
-    if free:
-        lines = ["def mystic_outer():", f"    {' = '.join(free)} = None", *("    " + line for line in lines)]
-    tree = ast.parse("\n".join(lines))
-    # One line for every node: the line table then points at the `def` line after co_firstlineno is set.
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.stmt, ast.expr, ast.excepthandler, ast.arg, ast.keyword)):
-            node.lineno = node.end_lineno = 1
-            node.col_offset = node.end_col_offset = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = compile(tree, MARK, "exec", dont_inherit=True, optimize=0)
-    found = _find(module)
-    assert found is not None  # noqa: S101 -- the source above always defines it
-    holes = tuple(
-        (position, constant[len(_SENTINEL) :])
-        for position, constant in enumerate(found.co_consts)
-        if isinstance(constant, str) and constant.startswith(_SENTINEL)
-    )
-    return found.replace(co_linetable=_without_columns(found)), holes
-
-
-def _without_columns(code: CodeType) -> bytes:
-    """Return a line table that puts every instruction on the first line, so that tracebacks draw no carets under it.
-
-    Entries of up to eight code units, of the kind "line but no column" with a line delta of 0; see
-    Objects/locations.md of CPython, the same since 3.11.
-    """
-    units = len(code.co_code) // 2
-    return b"".join(bytes((0x80 | 13 << 3 | min(8, units - at) - 1, 0)) for at in range(0, units, 8))
-
-
-def _find(code: CodeType) -> CodeType | None:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            if constant.co_name == "mystic_trampoline":
-                return constant
-            if (deeper := _find(constant)) is not None:
-                return deeper
-    return None
