@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import diskcache
 from diskcache.core import MODE_BINARY, MODE_RAW
 
 from mystic_collector.cache.entries import Entry
+from mystic_collector.store.protocol import StoreError
 
 _JOINT = "\x00"
 
@@ -41,6 +44,15 @@ class Bytes(diskcache.Disk):  # type: ignore[misc]
             raise TypeError(f"a value is bytes, not {type(value).__name__}")
         return super().store(value, read, key)
 
+    def _write(self, full_path: str, iterator: Any, mode: str, encoding: str | None = None) -> None:
+        """Write a file of its own; one that the disk has no room for goes, which diskcache would never find again."""
+        try:
+            super()._write(full_path, iterator, mode, encoding)
+        except OSError:
+            with contextlib.suppress(OSError):
+                Path(full_path).unlink()
+            raise
+
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         """Return the bytes of an entry.
 
@@ -65,14 +77,19 @@ class EmbeddedEntries:
         folder: where they lie; made when it is not there.
         max_bytes: size they may take together.
         clock: Unix seconds.
+
+    Raises:
+        StoreError: when the folder cannot be used, and by every method when something cannot be kept or read.
     """
 
     def __init__(self, folder: Path, max_bytes: int, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._folder = folder
         self._max_bytes = max_bytes
-        self._cache = diskcache.Cache(
-            str(folder), disk=Bytes, size_limit=max_bytes, eviction_policy="least-recently-stored", statistics=0
-        )
+        with self._said("move it away or choose MYSTIC_DATA_DIR"):
+            self._cache = diskcache.Cache(
+                str(folder), disk=Bytes, size_limit=max_bytes, eviction_policy="least-recently-stored", statistics=0
+            )
         self._disk: Bytes = self._cache.disk
 
     @property
@@ -83,9 +100,10 @@ class EmbeddedEntries:
     def get(self, function: str, key: str) -> Entry | None:
         """Return what is kept and has not expired, or None."""
         name, dropped = function + _JOINT + key, self._disk.dropped
-        value, expires = self._cache.get(name, default=None, expire_time=True)
-        if self._disk.dropped != dropped:
-            self._cache.delete(name)
+        with self._said():
+            value, expires = self._cache.get(name, default=None, expire_time=True)
+            if self._disk.dropped != dropped:
+                self._cache.delete(name)
         return None if value is None else Entry(value, expires)
 
     def put(self, function: str, key: str, value: bytes, ttl: float | None) -> None:
@@ -96,16 +114,26 @@ class EmbeddedEntries:
         """
         if len(value) > self._max_bytes // 2:
             raise ValueError(f"{len(value)} bytes are more than half of the {self._max_bytes} bytes there are")
-        self._cache.set(function + _JOINT + key, value, expire=ttl)
+        with self._said():
+            self._cache.set(function + _JOINT + key, value, expire=ttl)
 
     def delete(self, function: str, key: str) -> bool:
         """Forget one entry; True when there was one."""
-        return bool(self._cache.delete(function + _JOINT + key))
+        with self._said():
+            return bool(self._cache.delete(function + _JOINT + key))
 
     def count(self) -> int:
         """Return how many entries are kept."""
-        return len(self._cache)
+        with self._said():
+            return len(self._cache)
 
     def close(self) -> None:
         """Release files."""
         self._cache.close()
+
+    @contextmanager
+    def _said(self, remedy: str = "check disk space and rights, or move it away") -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+            raise StoreError(f"the shared cache in {str(self._folder)!r} fails: {error}; {remedy}") from error

@@ -14,13 +14,15 @@ from mystic_collector.store.records import Incoming
 
 _log = logging.getLogger("mystic_collector.writer")
 _RETAIN_SECONDS = 30.0
+_AGAIN_SECONDS = 1.0
+_COMPLAIN_SECONDS = 60.0
 _MOST_PER_WRITE = 4 * 2**20
 """Bytes written in one transaction, so that a reader of the newest never waits long."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterCounts:
-    """Items (spans and points) since start: taken in, refused because the queue was full, lost to a failing store."""
+    """Items (spans and points) since start: taken in, refused because the queue was full, lost to a broken store."""
 
     accepted: int
     written: int
@@ -32,16 +34,28 @@ class WriterCounts:
 class Writer:
     """Bounded queue and thread in front of a store.
 
+    While the store fails for a reason that passes, such as a full disk, what was taken waits and is tried again; once
+    the queue is full, senders are told to wait, and count themselves what they cannot keep.
+
     Args:
         store: written and retained by this thread alone.
         most_bytes: what may wait; a single larger batch is taken when nothing waits.
         clock: Unix seconds, for retention.
+        again: seconds until what could not be written is tried again.
     """
 
-    def __init__(self, store: Store, most_bytes: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        most_bytes: int,
+        clock: Callable[[], float] = time.time,
+        again: float = _AGAIN_SECONDS,
+    ) -> None:
         self._store = store
         self._most = most_bytes
         self._clock = clock
+        self._again = again
+        self._complained = -_COMPLAIN_SECONDS
         self._waiting: deque[Incoming] = deque()
         self._items = self._weight = 0
         self._accepted = self._written = self._refused = self._lost = 0
@@ -97,14 +111,7 @@ class Writer:
                 if self._stopping and not batch:
                     return
             if batch:
-                kept = self._keep(batch)
-                with self._changed:
-                    items = sum(one.items for one in batch)
-                    self._items -= items
-                    self._weight -= sum(one.weight for one in batch)
-                    self._written += items if kept else 0
-                    self._lost += 0 if kept else items
-                    self._changed.notify_all()
+                self._settle(batch, self._keep(batch))
             if time.monotonic() >= due:
                 self._retain()
                 due = time.monotonic() + _RETAIN_SECONDS
@@ -117,13 +124,39 @@ class Writer:
             weight += batch[-1].weight
         return batch
 
-    def _keep(self, batch: list[Incoming]) -> bool:
+    def _keep(self, batch: list[Incoming]) -> StoreError | None:
         try:
             self._store.write(batch)
         except StoreError as error:
-            _log.error("lost %d items: %s", sum(one.items for one in batch), error)
-            return False
-        return True
+            return error
+        return None
+
+    def _settle(self, batch: list[Incoming], error: StoreError | None) -> None:
+        """Count what became of a batch, or put it back and wait a little."""
+        items = sum(one.items for one in batch)
+        with self._changed:
+            later = error is not None and error.passing and not self._stopping
+            if later:
+                self._waiting.extendleft(reversed(batch))
+            else:
+                self._items -= items
+                self._weight -= sum(one.weight for one in batch)
+                self._written += items if error is None else 0
+                self._lost += 0 if error is None else items
+                self._changed.notify_all()
+            waiting, lost = self._items, self._lost
+        if error is not None:
+            self._complain(error, waiting, lost)
+        if later:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, self._again)
+
+    def _complain(self, error: StoreError, waiting: int, lost: int) -> None:
+        """Log a failure, seldom: a full disk is met every second, and logs lie on it too."""
+        now = time.monotonic()
+        if now - self._complained >= _COMPLAIN_SECONDS:
+            self._complained = now
+            _log.error("%s (%d items wait, %d are lost since the start)", error, waiting, lost)
 
     def _retain(self) -> None:
         try:

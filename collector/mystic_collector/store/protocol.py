@@ -79,4 +79,12 @@ class Store(Protocol):
 
 
 class StoreError(Exception):
-    """The store could not keep or read something; the message says what and what to do."""
+    """The store could not keep or read something; the message says what and what to do.
+
+    Attributes:
+        passing: the same may well work later: the disk is full, the file is busy.
+    """
+
+    def __init__(self, message: str, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing

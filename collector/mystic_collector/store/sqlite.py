@@ -30,6 +30,15 @@ _KEEP_FACT = (
 )
 _SEEN = "update instances set last_seen = ? where id = ?"
 _MOST_READERS = 4
+_PASSING = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CANTOPEN,
+}
+"""What is wrong with the machine and not with the file, by https://www.sqlite.org/rescode.html."""
 
 
 class SqliteStore:
@@ -202,9 +211,9 @@ class SqliteStore:
             self._writing.execute("commit")
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             self._undo()
-            raise StoreError(
-                f"{str(self._path)!r} could not be written: {error}; check disk space and rights"
-            ) from error
+            message = f"{str(self._path)!r} could not be written: {error}; check disk space and rights"
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what it says more precisely
+            raise StoreError(message, passing=code in _PASSING) from error
 
     def _undo(self) -> None:
         try:
