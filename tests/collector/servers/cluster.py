@@ -50,14 +50,17 @@ class Home:
         assert isinstance(found, list)
         return found
 
+    def at(self, host: str) -> Path:
+        """Return a kubeconfig that has the cluster at another address, such as a proxy's."""
+        given = json.loads(self.kubeconfig.read_text())
+        given["clusters"][0]["cluster"] |= {"server": host, "tls-server-name": "127.0.0.1"}
+        path = self.kubeconfig.with_suffix(f".{randomness.token_hex(4)}")
+        path.write_text(json.dumps(given))
+        return path
+
     def cluster(self, host: str = "") -> Cluster:
         """Return the cluster as the ServiceAccount has it; at another address, such as a proxy's."""
-        path = self.kubeconfig
-        if host:
-            given = json.loads(path.read_text())
-            given["clusters"][0]["cluster"] |= {"server": host, "tls-server-name": "127.0.0.1"}
-            path = path.with_suffix(f".{randomness.token_hex(4)}")
-            path.write_text(json.dumps(given))
+        path = self.at(host) if host else self.kubeconfig
 
         def configured(context: str) -> tuple[client.Configuration, str]:
             found = client.Configuration()

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be down: so an API server is away for one sidecar alone."""
+"""A TCP proxy that can be down, lose answers or hold them back: so a server is away for one client alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ class Proxy:
 
     Attributes:
         address: where it listens; connections are refused while it is down.
+        answers: cleared to hold back what the target answers; what it is asked goes through.
+        lose: answers that are to be lost, each with its connection.
     """
 
     def __init__(self, target: tuple[str, int]) -> None:
@@ -22,6 +24,9 @@ class Proxy:
         self._door: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self.address = ("127.0.0.1", 0)
+        self.answers = threading.Event()
+        self.answers.set()
+        self.lose = 0
         self.up()
 
     def up(self) -> None:
@@ -56,14 +61,24 @@ class Proxy:
                 near.close()
                 continue
             far.settimeout(None)
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+            threading.Thread(target=self._pass, args=(near, far, False), daemon=True).start()
+            threading.Thread(target=self._pass, args=(far, near, True), daemon=True).start()
 
-    def _pass(self, one: socket.socket, other: socket.socket) -> None:
+    def _is_lost(self) -> bool:
+        with self._guard:
+            lost = self.lose > 0
+            self.lose -= lost
+            return lost
+
+    def _pass(self, one: socket.socket, other: socket.socket, answers: bool) -> None:
         with self._guard:
             self._open.add(one)
         try:
             while data := one.recv(65536):
+                if answers:
+                    self.answers.wait()
+                    if self._is_lost():
+                        break
                 other.sendall(data)
         except OSError:
             pass
@@ -82,4 +97,5 @@ def between(target: tuple[str, int]) -> Iterator[Proxy]:
     try:
         yield found
     finally:
+        found.answers.set()
         found.down()

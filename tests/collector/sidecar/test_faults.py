@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,8 +30,10 @@ from ...e2e.containers.engine import until
 from ..servers.cluster import ACCOUNT, RBAC, TOKEN, Beside, Home, KubernetesLaboratory, kubeconfig
 from ..servers.contract import PATIENCE, Speech, eventually, settled
 from ..servers.test_validation import REFUSED
+from .process import Process, environment
 from .proxy import between
 
+__all__ = ["environment"]
 pytestmark = pytest.mark.anyio
 
 
@@ -231,42 +230,6 @@ async def test_a_start_that_is_repeated_starts_one(laboratory: KubernetesLaborat
             assert other.json()["error"]["code"] == "name_taken"
         laboratory.open()
     assert len(laboratory.left()) == 1
-
-
-@pytest.fixture
-def environment(laboratory: KubernetesLaboratory) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MYSTIC_", "MCP_", "KUBERN"))}
-    return {
-        **kept,
-        "KUBECONFIG": str(laboratory.home.kubeconfig),
-        "KUBERNETES_NAMESPACE": laboratory.home.namespace,
-        "MCP_SIDECAR_PORT": "0",
-        "MCP_SIDECAR_TOKEN": TOKEN,
-        "MCP_SIDECAR_PREFIX": laboratory.owner,
-        "MCP_SIDECAR_PULL_POLICY": "Never",
-        "MCP_SIDECAR_GRACE": "0",
-    }
-
-
-class Process:
-    """``mystic mcp-sidecar`` as a process of its own."""
-
-    def __init__(self, environ: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "mystic_agent.cli", "mcp-sidecar"]
-        self._process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if "listening on " in line:
-                self.url = line.split("listening on ")[1].strip()
-                return
-        raise AssertionError(self._process.wait(PATIENCE))
-
-    def end(self, sig: signal.Signals) -> int:
-        self._process.send_signal(sig)
-        code = self._process.wait(PATIENCE)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-        return code
 
 
 async def test_a_sidecar_killed_in_the_middle_of_a_start_loses_nothing(
