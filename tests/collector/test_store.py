@@ -24,7 +24,7 @@ from mystic_collector.store.records import (
 )
 from mystic_collector.store.sqlite import SqliteStore
 
-from .messages import span, traces
+from .messages import START, span, traces
 
 NOW = 1_800_000_000.0
 
@@ -253,6 +253,24 @@ def test_a_trace_is_found_whole_over_requests_and_processes(open_store: Callable
         ]
         assert found[1].span.parent_id == root.span_id
     assert open_store().trace(bytes(16)) == []
+
+
+def test_brief_traces_are_the_same_without_what_takes_long_to_read(open_store: Callable[..., Store]) -> None:
+    store = open_store()
+    for at in range(3):
+        root = span("m:a", trace=bytes([at + 1]) * 16, start=START + at, error="ValueError: no")
+        rest = [span("m:b", trace=root.trace_id, parent=root.span_id, start=START + at + 10) for _ in range(2)]
+        store.write(spans_of(root, *rest))
+    whole, brief = store.traces(SpanQuery(limit=2)), store.traces(SpanQuery(limit=2, brief=True))
+    assert [[one.span.span_id for one in spans] for spans in whole] == [
+        [one.span.span_id for one in spans] for spans in brief
+    ]
+    assert [len(spans) for spans in brief] == [3, 3]
+    assert [one.span.start_ns for spans in brief for one in spans[:1]] == [START + 2, START + 1]
+    for full, short in zip(whole, brief, strict=True):
+        for one, other in zip(full, short, strict=True):
+            assert other.span == one.span._replace(attributes="{}", events="", error="")
+    assert "ValueError" in whole[0][0].span.error
 
 
 def test_traces_are_filtered_by_function_service_error_and_duration(open_store: Callable[..., Store]) -> None:

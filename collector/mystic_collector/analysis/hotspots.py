@@ -50,15 +50,24 @@ def decisions(counted: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any
     ]
 
 
-SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "total_time": lambda row: -row["total_time"],
-    "avg_time": lambda row: -row["avg_time"],
-    "max_time": lambda row: -row["max_time"],
-    "call_count": lambda row: -row["call_count"],
-    "exceptions": lambda row: -row["exceptions"],
-    "last_called": lambda row: -(row["last_called"] or 0.0),
-    "name": lambda row: row["name"],
+def _calls(totals: FunctionTotals) -> int:
+    return totals.calls + totals.untimed
+
+
+def _average(totals: FunctionTotals) -> float:
+    return totals.total_ns * _NS / (_calls(totals) or 1)
+
+
+SORTS: dict[str, Callable[[FunctionTotals], Any]] = {
+    "total_time": lambda one: -one.total_ns,
+    "avg_time": lambda one: -_average(one),
+    "max_time": lambda one: -one.max_ns,
+    "call_count": lambda one: -_calls(one),
+    "exceptions": lambda one: -one.errors,
+    "last_called": lambda one: -one.last_ns,
+    "name": lambda one: one.function,
 }
+"""How functions are put in order; their figures are computed for those that are shown only."""
 
 
 def histogram(totals: Iterable[FunctionTotals]) -> list[dict[str, Any]]:
@@ -75,18 +84,18 @@ def histogram(totals: Iterable[FunctionTotals]) -> list[dict[str, Any]]:
     ]
 
 
-def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summary(found: Sequence[FunctionTotals]) -> dict[str, Any]:
     """Return what all functions together did."""
-    slowest = max(rows, key=lambda row: row["avg_time"], default=None)
-    busiest = max(rows, key=lambda row: row["call_count"], default=None)
+    slowest = max(found, key=_average, default=None)
+    busiest = max(found, key=_calls, default=None)
     return {
-        "total_functions": len(rows),
-        "called_functions": sum(1 for row in rows if row["call_count"]),
-        "total_calls": sum(row["call_count"] for row in rows),
-        "total_time": sum(row["total_time"] for row in rows),
-        "total_exceptions": sum(row["exceptions"] for row in rows),
-        "slowest_function": slowest["name"] if slowest and slowest["call_count"] else None,
-        "most_called_function": busiest["name"] if busiest and busiest["call_count"] else None,
+        "total_functions": len(found),
+        "called_functions": sum(1 for one in found if _calls(one)),
+        "total_calls": sum(map(_calls, found)),
+        "total_time": sum(one.total_ns for one in found) * _NS,
+        "total_exceptions": sum(one.errors for one in found),
+        "slowest_function": slowest.function if slowest and _calls(slowest) else None,
+        "most_called_function": busiest.function if busiest and _calls(busiest) else None,
     }
 
 

@@ -30,28 +30,28 @@ async def metrics(request: Request) -> Response:
     parts = parts_of(request)
 
     def answer() -> dict[str, Any]:
-        rows = [row for row in collect(parts, service) if query in row["name"].lower()]
-        rows.sort(key=lambda row: (SORTS[sort](row), row["name"]))
+        found = [one for one in collect(parts, service) if query in one.function.lower()]
+        found.sort(key=lambda one: (SORTS[sort](one), one.function))
         return {
-            "functions": rows[offset : offset + limit],
-            "total": len(rows),
-            "summary": summary(rows),
+            "functions": [figures(one) for one in found[offset : offset + limit]],
+            "total": len(found),
+            "summary": summary(found),
             "overhead": overhead(parts, parts.store.facts()),
         }
 
     return reply(await run_in_threadpool(answer))
 
 
-def collect(parts: Parts, service: str = "") -> list[dict[str, Any]]:
-    """Return the figures of every function that was called, and of every living one that was not yet."""
-    rows = [figures(totals) for totals in parts.store.functions(service)]
-    seen = {(row["service"], row["name"]) for row in rows}
-    rows += [
-        figures(FunctionTotals(live.service, live.function))
+def collect(parts: Parts, service: str = "") -> list[FunctionTotals]:
+    """Return the totals of every function that was called, and of every living one that was not yet."""
+    found = parts.store.functions(service)
+    seen = {(one.service, one.function) for one in found}
+    found += [
+        FunctionTotals(live.service, live.function)
         for live in parts.fleet.functions(service)
         if (live.service, live.function) not in seen and live.working
     ]
-    return rows
+    return found
 
 
 async def one_metric(request: Request) -> Response:

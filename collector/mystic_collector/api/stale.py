@@ -32,7 +32,7 @@ async def listed(request: Request) -> Response:
 def find(parts: Parts, unused_after: float = UNUSED_AFTER) -> list[dict[str, Any]]:
     """Return the stale hijacks with their reasons."""
     snapshot, rows = parts.registry.snapshot(), []
-    totals = parts.store.functions()
+    totals = parts.store.functions() if snapshot.hijacks else []
     for hijack in snapshot.hijacks:
         progress = parts.fleet.progress(hijack, snapshot.version)
         mine = [one for one in totals if _meant(hijack, one)]

@@ -36,6 +36,7 @@ async def traces(request: Request) -> Response:
         since_ns=since,
         until_ns=until,
         limit=number(request, "limit", 50, 1, 500),
+        brief=True,
     )
     found = await run_in_threadpool(parts_of(request).store.traces, query)
     return reply({"traces": [_summary(spans) for spans in found], "count": len(found)})
@@ -59,7 +60,13 @@ async def flame_graph(request: Request) -> Response:
     wanted = number(request, "limit", 50, 1, 200)
     since, until = _period(request)
     query = SpanQuery(
-        function, params.get("service", ""), limit=wanted, since_ns=since, until_ns=until, besides=_besides(request)
+        function=function,
+        service=params.get("service", ""),
+        limit=wanted,
+        since_ns=since,
+        until_ns=until,
+        besides=_besides(request),
+        brief=True,
     )
     store = parts_of(request).store
     return reply(await run_in_threadpool(lambda: flame(store.traces(query), function)))
@@ -70,7 +77,10 @@ async def relations(request: Request) -> Response:
     params, parts = request.query_params, parts_of(request)
     name = params.get("function", "")
     query = SpanQuery(
-        service=params.get("service", ""), limit=number(request, "limit", 100, 1, 200), besides=_besides(request)
+        service=params.get("service", ""),
+        limit=number(request, "limit", 100, 1, 200),
+        besides=_besides(request),
+        brief=True,
     )
 
     def answer() -> dict[str, Any]:

@@ -96,9 +96,9 @@ def is_error(span: Span) -> bool:
     return span.status.code == _ERROR
 
 
-def row_of(span: Span) -> SpanRow:
-    """Return a span in full."""
-    error, events = _events(span.events, span.status.code, span.status.message)
+def row_of(span: Span, brief: bool = False) -> SpanRow:
+    """Return a span in full, or without attributes, events and error."""
+    error, events = ("", "") if brief else _events(span.events, span.status.code, span.status.message)
     return SpanRow(
         trace_id=span.trace_id,
         span_id=span.span_id,
@@ -110,7 +110,7 @@ def row_of(span: Span) -> SpanRow:
         end_ns=span.end_time_unix_nano,
         status=span.status.code,
         error=error,
-        attributes=_attributes(span.attributes),
+        attributes="{}" if brief else _attributes(span.attributes),
         events=events,
     )
 

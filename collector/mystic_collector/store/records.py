@@ -259,6 +259,7 @@ class SpanQuery:
         besides: a service whose spans do not match.
         since_ns, until_ns: when a matching span began, Unix nanoseconds, both included.
         limit: how many traces, newest first.
+        brief: spans are wanted without their attributes, events and texts of errors, which take most of the reading.
     """
 
     function: str = ""
@@ -269,6 +270,7 @@ class SpanQuery:
     since_ns: int = 0
     until_ns: int = LARGEST
     besides: str = ""
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)

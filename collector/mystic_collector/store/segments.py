@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import orjson
@@ -40,9 +40,9 @@ order by s.id desc"""
 _FAILED = """
 select i.service, i.instance, s.body, s.count from segments s join instances i on i.id = s.instance
 where s.errors > 0 and (:service = '' or i.service = :service) and i.service <> :besides order by s.id desc"""
-_OF_TRACE = """
-select i.service, i.instance, s.body
-from segment_traces t join segments s on s.id = t.segment join instances i on i.id = s.instance where t.trace_id = ?"""
+_OF_TRACES = """
+select i.service, i.instance, s.body from segments s join instances i on i.id = s.instance
+where s.id in (select segment from segment_traces where trace_id in ({})) order by s.id"""
 
 _INDEX_TRACES = """
 with recursive step(i) as (select 0 union all select i + 1 from step where i + 1 < ?)
@@ -126,14 +126,19 @@ def _meets(span: Span, query: SpanQuery) -> bool:
     return ours or query.function in ("", span.name)
 
 
-def trace(connection: sqlite3.Connection, trace_id: bytes) -> list[StoredSpan]:
-    """Return the spans of one trace by start."""
-    found: dict[bytes, StoredSpan] = {}
-    for service, instance, body in connection.execute(_OF_TRACE, (trace_id,)):
+def traces(connection: sqlite3.Connection, ids: Sequence[bytes], brief: bool = False) -> list[list[StoredSpan]]:
+    """Return the spans of each of the traces by start.
+
+    Neighbours in time share segments, and reading a segment costs the most: each is read once for all of them.
+    """
+    found: dict[bytes, dict[bytes, StoredSpan]] = {one: {} for one in ids}
+    sql = _OF_TRACES.format(", ".join("?" * len(ids)))
+    for service, instance, body in connection.execute(sql, ids):
         for span in spans_in(body):
-            if span.trace_id == trace_id and len(found) < MOST_SPANS:
-                found[span.span_id] = StoredSpan(service, instance, row_of(span))  # a repeated request counts once
-    return sorted(found.values(), key=lambda one: one.span.start_ns)
+            spans = found.get(span.trace_id)
+            if spans is not None and len(spans) < MOST_SPANS:
+                spans[span.span_id] = StoredSpan(service, instance, row_of(span, brief))  # a repeated request: once
+    return [sorted(spans.values(), key=lambda one: one.span.start_ns) for spans in found.values()]
 
 
 def drop(connection: sqlite3.Connection, condition: str, value: int, most: int) -> int:

@@ -143,7 +143,7 @@ class SqliteStore:
     def traces(self, query: SpanQuery) -> list[list[StoredSpan]]:
         """Return the newest matching traces."""
         with self._reading() as connection:
-            return [segments.trace(connection, one) for one in segments.matching_traces(connection, query)]
+            return segments.traces(connection, segments.matching_traces(connection, query), query.brief)
 
     def failures(self, query: SpanQuery) -> list[StoredSpan]:
         """Return matching spans that ended in an error."""
@@ -153,7 +153,7 @@ class SqliteStore:
     def trace(self, trace_id: bytes) -> list[StoredSpan]:
         """Return one trace."""
         with self._reading() as connection:
-            return segments.trace(connection, trace_id)
+            return segments.traces(connection, [trace_id])[0]
 
     def facts(self) -> dict[tuple[str, str], dict[tuple[str, str], float]]:
         """Return what agents last said about themselves."""
