@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-_FIELDS = ("name", "server_type", "package", "image", "transport", "port", "path", "timeout", "network")
+_FIELDS = ("name", "server_type", "package", "image", "transport", "port", "path", "timeout", "network", "idle")
 
 
 def configure(parser: argparse.ArgumentParser, add_address: Callable[[argparse.ArgumentParser], None]) -> None:
@@ -50,6 +50,7 @@ def _starting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--path", help="path that it answers at, for http and sse")
     parser.add_argument("--timeout", type=float, help="seconds until it must be ready")
     parser.add_argument("--network", help="none for a server that needs no other machine")
+    parser.add_argument("--idle", type=float, help="seconds without a session after which it is stopped")
     parser.add_argument("--env", action="append", type=_pair, default=[], metavar="NAME=VALUE", help="a variable of it")
     parser.add_argument(
         "--secret",
@@ -61,6 +62,10 @@ def _starting(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cpu", help="at most, such as 500m")
     parser.add_argument("--memory", help="at most, such as 512Mi")
+    parser.add_argument(
+        "--node", action="append", type=_pair, default=[], metavar="LABEL=VALUE", help="Kubernetes: a label of its node"
+    )
+    parser.add_argument("--context", help="Kubernetes: the cluster to run it in, one of MCP_SIDECAR_CONTEXTS")
     parser.add_argument("--no-wait", action="store_true", help="return at once; 'status' tells how far it is")
     # Last: what follows it may look like options of ours.
     parser.add_argument(
@@ -73,6 +78,8 @@ def spec_of(args: argparse.Namespace) -> dict[str, Any]:
     fields = {name: getattr(args, name) for name in (*_FIELDS, "template", "args", "command")}
     fields |= {"env": dict(args.env), "secrets": args.secret}
     fields["limits"] = {name: getattr(args, name) for name in ("cpu", "memory") if getattr(args, name)}
+    placement = {"context": args.context, "node_selector": dict(args.node)}
+    fields["placement"] = {name: value for name, value in placement.items() if value}
     return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 

@@ -158,7 +158,7 @@ def test_servers_outlive_their_collector_and_are_found_by_the_next(tmp_path: Pat
         clean(tmp_path)
 
 
-def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) -> None:
+def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running, mode: str) -> None:
     port = str(collector.server.address[1])
 
     def ask(*words: str) -> tuple[int, str, str]:
@@ -167,7 +167,11 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
 
     assert ask("list") == (0, "no servers; 'mystic servers templates' lists what can be started\n", "")
     words = ["--type", "docker", "--image", image(), "--command", "python", "--env", "COLOUR=green"]
-    code, out, err = ask("start", "cli", *words, "--args", "/opt/probe.py", "--say", "hello")
+    placed = ["--node", "kubernetes.io/os=linux"]
+    if mode == "docker":
+        assert "cannot be placed" in ask("start", "cli", *words, *placed)[2]
+        placed = []
+    code, out, err = ask("start", "cli", *words, *placed, "--idle", "3600", "--args", "/opt/probe.py", "--say", "hello")
     assert (code, err) == (0, "")
     assert out == f"cli is running at {collector.url}/servers/cli/mcp\n"
     try:
@@ -180,6 +184,7 @@ def test_the_command_line_starts_looks_at_calls_and_stops(collector: Running) ->
         assert ask("call", "cli", "echo", "text=hi", "times=2") == (0, "hihi\n", "")
         [listed] = json.loads(ask("list", "--format", "json")[1])["servers"]
         assert (listed["figures"]["calls"], listed["figures"]["errors"], listed["figures"]["sessions"]) == (2, 0, 0)
+        assert (listed["spec"]["idle"], bool(listed["spec"]["placement"]["node_selector"])) == (3600, bool(placed))
         assert "CALLS" in ask("list")[1]
         assert ask("logs", "cli")[1].endswith("  hello\n")
         code, out, err = ask("call", "cli", "leave", "code=3")

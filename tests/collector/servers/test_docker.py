@@ -17,7 +17,14 @@ from mystic_collector.servers.docker.pipe import Frames
 from mystic_collector.servers.docker.pull import Layers, refused
 from mystic_collector.servers.docker.reading import judge
 from mystic_collector.servers.docker.servers import DockerServers
-from mystic_collector.servers.errors import EngineUnavailable, Forbidden, ServersError, UnknownServer, Unreachable
+from mystic_collector.servers.errors import (
+    EngineUnavailable,
+    Forbidden,
+    Rejected,
+    ServersError,
+    UnknownServer,
+    Unreachable,
+)
 from mystic_collector.servers.figures import Figures
 from mystic_collector.servers.gateway.calls import Calls
 from mystic_collector.servers.idle import Idle
@@ -187,6 +194,13 @@ async def test_what_a_running_server_may_is_what_was_promised(real: DockerLabora
     assert b"Read-only file system" in written.output
     networks = client().networks.list(filters={"label": f"{OWNER}={real.owner}"})
     assert [one.attrs["Options"]["com.docker.network.bridge.enable_icc"] for one in networks] == ["false"]
+
+
+async def test_a_server_that_is_to_run_on_a_certain_node_is_refused(real: DockerLaboratory) -> None:
+    servers = real.open()
+    with pytest.raises(Rejected, match=r"'placed'.*leave placement out"):
+        await servers.start(real.spec("placed", placement={"node_selector": {"gpu": "yes"}}))
+    assert await servers.listed() == ()
 
 
 async def test_a_server_without_a_network_has_none(real: DockerLaboratory) -> None:

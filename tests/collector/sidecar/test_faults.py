@@ -25,9 +25,7 @@ from mystic_collector.servers.sidecar import SidecarServers
 from mystic_collector.sidecar.cluster import Cluster
 from mystic_collector.sidecar.pod import NAME, ROLE
 
-from ...e2e.containers.cluster import kubectl, namespace
-from ...e2e.containers.engine import until
-from ..servers.cluster import ACCOUNT, RBAC, TOKEN, Beside, Home, KubernetesLaboratory, kubeconfig
+from ..servers.cluster import TOKEN, Beside, KubernetesLaboratory, kubeconfig
 from ..servers.contract import PATIENCE, Speech, eventually, settled
 from ..servers.test_validation import REFUSED
 from .process import Process, environment
@@ -280,43 +278,6 @@ async def test_a_sidecar_that_is_told_to_end_leaves_servers_and_takes_sessions(
     assert (found.name, found.spec) == ("stays", before.spec)
     assert (await settled(later, "stays")).state == "running"
     assert len(laboratory.left()) == 1
-
-
-async def test_a_server_runs_in_the_cluster_of_the_context_it_is_placed_in(
-    laboratory: KubernetesLaboratory, environment: dict[str, str], tmp_path: Path
-) -> None:
-    with namespace(f"far-{laboratory.owner}") as name:
-        kubectl("--namespace", name, "apply", "--filename", str(RBAC))
-        far = Home(name, kubeconfig(tmp_path, name, ACCOUNT))
-        known, other = (json.loads(one.kubeconfig.read_text()) for one in (laboratory.home, far))
-        known["users"].append({**other["users"][0], "name": "far"})
-        context = {"cluster": known["clusters"][0]["name"], "user": "far", "namespace": name}
-        known["contexts"].append({"name": "far", "context": context})
-        both = tmp_path / "both.kubeconfig"
-        both.write_text(json.dumps(known))
-        changes = {"KUBECONFIG": str(both), "MCP_SIDECAR_CONTEXTS": "far"}
-        process = await asyncio.to_thread(Process, {**environment, **changes})
-        servers = SidecarServers(process.url, lambda: TOKEN)
-        try:
-            assert (await servers.health()).facts["contexts"] == ["far"]
-            await servers.start(laboratory.spec("here"))
-            await servers.start(laboratory.spec("there", placement={"context": "far"}))
-            with pytest.raises(NameTaken):
-                await servers.start(laboratory.spec("there"))
-            with pytest.raises(Rejected, match=r"'nowhere'.*far"):
-                await servers.start(laboratory.spec("lost", placement={"context": "nowhere"}))
-            found = [await settled(servers, one.name) for one in await servers.listed()]
-            assert [(one.name, one.state) for one in found] == [("here", "running"), ("there", "running")]
-            assert laboratory.left() == [found[0].identity]
-            assert [one["metadata"]["name"] for one in far.pods(laboratory.owner)] == [found[1].identity]
-            async with servers.open("there") as pipe:
-                assert await Speech(pipe).call("echo", text="far away") == "far away"
-            await servers.stop("there")
-            until(lambda: not far.pods(laboratory.owner), "no pod is left there")
-            assert [one.name for one in await servers.listed()] == ["here"]
-        finally:
-            await servers.close()
-            await asyncio.to_thread(process.end, signal.SIGTERM)
 
 
 async def test_a_server_nobody_speaks_to_is_stopped_where_that_is_asked_for(laboratory: KubernetesLaboratory) -> None:

@@ -15,13 +15,13 @@ from mystic_collector.servers.docker.engine import Engine, gone
 from mystic_collector.servers.docker.ours import Ours
 from mystic_collector.servers.docker.reading import MODE, judge, server_of
 from mystic_collector.servers.docker.sessions import GOODBYE, Sessions
-from mystic_collector.servers.errors import NameTaken, NotRunning, ServersError, TooMany, UnknownServer
+from mystic_collector.servers.errors import NameTaken, NotRunning, Rejected, ServersError, TooMany, UnknownServer
 from mystic_collector.servers.idle import Idle
 from mystic_collector.servers.launch import RUNNER_IMAGES, image_of
 from mystic_collector.servers.protocol import Channel, Endpoint
 from mystic_collector.servers.secrets import Read, from_folder
 from mystic_collector.servers.server import Health, LogLine, Server
-from mystic_collector.servers.spec import ServerSpec
+from mystic_collector.servers.spec import Placement, ServerSpec
 
 _HEALTH_PATIENCE = 2.0
 
@@ -76,6 +76,9 @@ class DockerServers:
     async def start(self, spec: ServerSpec) -> Server:
         """Begin to start a server."""
         image_of(spec, self._ours.runners)  # refused before anything is begun
+        if spec.placement != Placement():
+            text = f"{spec.name!r} cannot be placed: Docker runs servers on one machine"
+            raise Rejected(text, "leave placement out, or let the Kubernetes sidecar run it")
         async with self._admission:
             await self._adopt()
             await self._admit(spec)
