@@ -32,11 +32,12 @@ class Caller(NamedTuple):
     via: str = ""
 
 
-def caller(frame: FrameType | None, project: Callable[[str], bool]) -> Caller:
+def caller(frame: FrameType | None, project: Callable[[str], bool], last: FrameType | None = None) -> Caller:
     """Return who is calling, from the frame of the operation outwards; the stack includes the chain of awaits.
 
     Args:
         project: true of the names of functions that are the project's own.
+        last: the outermost frame that may have asked; None for all.
 
     In another thread, to which a function has handed the work, the running span of the context stands for it when
     the call is a sampled one.
@@ -55,7 +56,7 @@ def caller(frame: FrameType | None, project: Callable[[str], bool]) -> Caller:
             break  # of asyncio: what is further out runs the loop, and asked for nothing
         else:
             passed.append(frame)
-        frame = frame.f_back
+        frame = frame.f_back if frame is not last else None
     place = place_now.get()
     span = place[CURRENT] if place is not None else None
     function = span[METER].function if span is not None else ""

@@ -14,58 +14,29 @@ from time import perf_counter_ns
 from types import FrameType
 from typing import Any
 
-from mystic_agent.external.caller import Caller, caller, ours
-from mystic_agent.external.ledger import CONNECTIONS, ERRORS, OPERATIONS, RECEIVED, SENT, WAITED, Cells, Ledger
-from mystic_agent.external.peer import peer, protocol
+from mystic_agent.external.caller import ours
+from mystic_agent.external.ledger import ERRORS, RECEIVED, SENT, WAITED
 from mystic_agent.external.stand_in import StandIns
-from mystic_agent.guard import FAULTS, guard
+from mystic_agent.external.talk import Talk, Talking, size
+from mystic_agent.guard import guard
 
 _SENDING = ("send", "sendall", "sendmsg")
 _RECEIVING = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg")
 MOST_TALKS = 10_000
 MOST_NAMES = 512
 _LATER = (BlockingIOError, InterruptedError)
-_SNIFFED = 64
-
-
-class Talk:
-    """One connection that this process has opened.
-
-    Attributes:
-        peer: how the other side is called.
-        port: its port, or 0.
-        opener: who connected.
-        opening: nanoseconds that connecting took, until they are added up with the first request; -1 afterwards.
-        cells: where what happens is added up; None while nothing has been sent or received.
-        asking: bytes of the present request have been sent, and none of its answer received.
-        sent_at: ``perf_counter_ns`` of the last bytes sent that nothing has answered yet; 0 for none.
-        sending, receiving: a method of the socket is under way, which may call others.
-    """
-
-    __slots__ = ("asking", "cells", "opener", "opening", "peer", "port", "receiving", "sending", "sent_at")
-
-    def __init__(self, name: str, port: int, opener: Caller) -> None:
-        self.peer = name
-        self.port = port
-        self.opener = opener
-        self.opening = 0
-        self.cells: Cells | None = None
-        self.asking = self.sending = self.receiving = False
-        self.sent_at = 0
 
 
 class Sockets:
     """The connections of one process, by file descriptor.
 
     Args:
-        ledger: where sums are kept.
-        project: true of the names of functions that are the project's own.
+        talking: begins connections and requests.
         threads: identities of the agent's own threads.
     """
 
-    def __init__(self, ledger: Ledger, project: Callable[[str], bool], threads: Container[int]) -> None:
-        self._ledger = ledger
-        self._project = project
+    def __init__(self, talking: Talking, threads: Container[int]) -> None:
+        self._talking = talking
         self._threads = threads
         self._talks: dict[int, Talk] = {}
         self._names: dict[str, str] = {}
@@ -107,6 +78,10 @@ class Sockets:
         """True of a connection whose calls are seen one by one."""
         return descriptor in self._talks
 
+    def talk(self, descriptor: int) -> Talk | None:
+        """Return the connection of a descriptor."""
+        return self._talks.get(descriptor)
+
     def _both_ways(self, holder: Any, sending: tuple[str, ...], receiving: tuple[str, ...]) -> None:
         for name in sending:
             self._standing.put(holder, name, self._sending)
@@ -131,7 +106,7 @@ class Sockets:
                 talk.opening = perf_counter_ns() - began
             return result
 
-        fail = self._fail
+        fail = self._talking.fail
         open_ = self._open
         return connect
 
@@ -141,12 +116,8 @@ class Sockets:
         self._talks.pop(handle, None)
         if get_ident() in self._threads or ours(frame) or handle < 0 or len(self._talks) >= MOST_TALKS:
             return None
-        talk = self._talks[handle] = Talk(*peer(address, self._names), caller(frame, self._project))
+        talk = self._talks[handle] = self._talking.open(address, frame, self._names)
         return talk
-
-    def _fail(self, talk: Talk) -> None:
-        """Count a connection that could not be opened."""
-        self._begin(talk, talk.opener, b"")[ERRORS] += 1
 
     def _accepting(self, original: Callable[..., Any]) -> Callable[..., Any]:
         talks = self._talks
@@ -185,25 +156,8 @@ class Sockets:
 
     # -- what goes and comes -------------------------------------------------------------------------
 
-    def _begin(self, talk: Talk, who: Caller, first: bytes) -> Cells:
-        """Return where what happens from now on is added up; the first time with what it took to connect."""
-        cells = talk.cells = self._ledger.cells(who, talk.peer, protocol(talk.port, first))
-        if talk.opening >= 0:
-            cells[CONNECTIONS] += 1
-            cells[WAITED] += talk.opening
-            talk.opening = -1
-        return cells
-
-    def _ask(self, talk: Talk, args: tuple[Any, ...], frame: FrameType) -> None:
-        """Begin a request."""
-        first = args[0] if args else b""
-        start = bytes(memoryview(first)[:_SNIFFED]) if type(first) in (bytes, bytearray, memoryview) else b""
-        who = caller(frame, self._project)
-        self._begin(talk, who if any(who) else talk.opener, start)[OPERATIONS] += 1
-        talk.asking = True
-
     def _sending(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        talks, ask = self._talks, self._ask
+        talks, ask = self._talks, self._talking.ask
 
         def send(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             talk = talks.get(self.fileno())
@@ -213,7 +167,7 @@ class Sockets:
             began = perf_counter_ns()
             try:
                 if not talk.asking:
-                    guard.run("external", ask, None, talk, args, sys._getframe(1))
+                    guard.run("external", ask, None, talk, args[0] if args else b"", sys._getframe(1))
                 result = original(self, *args, **kwargs)
             except BaseException as error:
                 _failed(talk, began, error)
@@ -223,14 +177,14 @@ class Sockets:
             cells = talk.cells
             if cells is not None:
                 talk.sent_at = perf_counter_ns()
-                cells[SENT] += result if type(result) is int else _size(args)
+                cells[SENT] += result if type(result) is int else size(args[0] if args else b"")
                 cells[WAITED] += talk.sent_at - began
             return result
 
         return send
 
     def _receiving(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        talks, begin = self._talks, self._begin
+        talks, begin = self._talks, self._talking.begin
 
         def recv(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             talk = talks.get(self.fileno())
@@ -276,10 +230,3 @@ def _failed(talk: Talk, began: int, error: BaseException) -> None:
 
 
 _WANTS = ("SSLWantReadError", "SSLWantWriteError")  # the TLS way of saying: later
-
-
-def _size(args: tuple[Any, ...]) -> int:
-    try:
-        return memoryview(args[0]).nbytes
-    except FAULTS:
-        return 0

@@ -28,7 +28,14 @@ _READING = {"x86_64": ("0", "1", "44", "45", "46", "47"), "aarch64": ("63", "64"
 _POLLING = {"x86_64": ("7", "271"), "aarch64": ("73",)}
 """Numbers of poll and ppoll: their first argument points to an array that begins with the descriptor."""
 
+_EPOLL = {"x86_64": ("232", "281"), "aarch64": ("22",)}
+"""Numbers of epoll_wait and epoll_pwait: their first argument is a descriptor that stands for others."""
+
+_SELECT = {"x86_64": ("23", "270"), "aarch64": ("72",)}
+"""Numbers of select and pselect6: how many descriptors, and pointers to the bits of those to read and to write."""
+
 _LISTEN = "0A"
+_MOST_SELECTED = 1024
 
 
 class Waits:
@@ -55,6 +62,7 @@ class Waits:
         self._peers: dict[str, str] = {}
         machine = os.uname().machine
         self._reading, self._polling = _READING.get(machine, ()), _POLLING.get(machine, ())
+        self._epoll, self._select = _EPOLL.get(machine, ()), _SELECT.get(machine, ())
 
     def look(self, seconds: float) -> None:
         """Look at every thread once; ``seconds`` have gone by since the last time."""
@@ -83,18 +91,30 @@ class Waits:
         try:
             with open(f"/proc/self/task/{native}/syscall", encoding="ascii") as file:
                 number, *arguments = file.read().split()
-            if number in self._reading:
-                descriptor = int(arguments[0], 16)
-            elif number in self._polling and int(arguments[1], 16) == 1:
-                descriptor = _pointed_at(int(arguments[0], 16))
-            else:
-                return ""
-            if self._followed(descriptor):
+            descriptor = self._descriptor(number, [int(one, 16) for one in arguments])
+            if descriptor < 0 or self._followed(descriptor):
                 return ""
             target = os.readlink(f"/proc/self/fd/{descriptor}")
         except (OSError, ValueError, IndexError):
             return ""  # it runs again, has ended, or may not be looked at
         return self._peer(target[8:-1]) if target.startswith("socket:[") else ""
+
+    def _descriptor(self, number: str, arguments: list[int]) -> int:
+        """Return the one descriptor that a system call waits for; -1 for none, and for several: then it is a loop."""
+        if number in self._reading:
+            return arguments[0]
+        if number in self._polling and arguments[1] == 1:
+            return int(unpack("=i", _memory(arguments[0], 4))[0])
+        if number in self._epoll:
+            with open(f"/proc/self/fdinfo/{arguments[0]}", encoding="ascii") as file:
+                watched = [line.split()[1] for line in file if line.startswith("tfd:")]
+            return int(watched[0]) if len(watched) == 1 else -1
+        if number in self._select:
+            count = min(arguments[0], _MOST_SELECTED) // 64 * 8 + 8
+            sets = [int.from_bytes(_memory(one, count), "little") for one in arguments[1:3] if one]
+            wanted = sets[0] | sets[-1] if sets else 0
+            return wanted.bit_length() - 1 if wanted.bit_count() == 1 else -1
+        return -1
 
     def _peer(self, inode: str) -> str:
         """Return whom a socket talks to; empty when it is none of TCP, or was opened by the other side."""
@@ -106,11 +126,11 @@ class Waits:
         return known
 
 
-def _pointed_at(address: int) -> int:
-    """Return the descriptor in the first ``struct pollfd`` at an address of this process."""
+def _memory(address: int, count: int) -> bytes:
+    """Return bytes at an address of this process."""
     memory = os.open("/proc/self/mem", os.O_RDONLY)
     try:
-        return int(unpack("=i", os.pread(memory, 4, address))[0])
+        return os.pread(memory, count, address)
     finally:
         os.close(memory)
 

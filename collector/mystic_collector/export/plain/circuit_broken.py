@@ -1,5 +1,6 @@
 """Calls that are not made for a while when too many have failed."""
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -99,37 +100,28 @@ def circuit_broken(
         name = f"{function.__module__}:{function.__qualname__}"
         text = message or f"{name} has failed too often and is not called for {open_for:g} s at a time"
 
-        def ask():
+        @contextlib.contextmanager
+        def counted():
             epoch = breaker.ask()
             if epoch is None:
                 raise _made(exception, text)
-            return epoch
-
-        def ended(epoch, error):
-            counts = isinstance(error, Exception) and _is(error, exceptions) and not _is(error, exclude)
-            breaker.tell(epoch, True if counts else None)
+            try:
+                yield
+            except BaseException as error:
+                counts = isinstance(error, Exception) and _is(error, exceptions) and not _is(error, exclude)
+                breaker.tell(epoch, True if counts else None)
+                raise
+            breaker.tell(epoch, False)
 
         @functools.wraps(function)
         def call(*args, **kwargs):
-            epoch = ask()
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:
-                ended(epoch, error)
-                raise
-            breaker.tell(epoch, False)
-            return result
+            with counted():
+                return function(*args, **kwargs)
 
         @functools.wraps(function)
         async def call_async(*args, **kwargs):
-            epoch = ask()
-            try:
-                result = await function(*args, **kwargs)
-            except BaseException as error:
-                ended(epoch, error)
-                raise
-            breaker.tell(epoch, False)
-            return result
+            with counted():
+                return await function(*args, **kwargs)
 
         return call_async if inspect.iscoroutinefunction(function) else call
 
