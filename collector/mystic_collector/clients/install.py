@@ -56,6 +56,7 @@ def install(
     name: str,
     wanted: dict[str, Any] | None,
     *,
+    commented: bool = False,
     dry_run: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> Outcome:
@@ -63,6 +64,7 @@ def install(
 
     Args:
         section: the object in the file that holds the servers.
+        commented: the client takes comments in its file; they stay.
         dry_run: say what would become of it, and write nothing.
 
     Raises:
@@ -72,7 +74,7 @@ def install(
     path = path.resolve()  # what a link points to is the file
     before = _text(path)
     try:
-        document = read(before or "")
+        document = read(before or "", commented)
         there = entry(document, section, name)
         merged = None if wanted is None else {**_kept(there), **wanted}
         if merged == there:

@@ -26,6 +26,7 @@ class Client:
         label: what people call it.
         section: the object of its file that holds the servers.
         typed: it wants to be told that a server is spoken to on stdio.
+        commented: it takes comments in its file.
         project_file: in a project; empty when it knows no projects.
         afterwards: what makes it notice.
     """
@@ -34,6 +35,7 @@ class Client:
     label: str
     section: str
     typed: bool
+    commented: bool
     project_file: str
     afterwards: str
 
@@ -54,10 +56,10 @@ class Machine:
 CLIENTS: Mapping[str, Client] = {
     one.name: one
     for one in (
-        Client("claude-desktop", "Claude Desktop", "mcpServers", False, "", "quit and start Claude Desktop"),
-        Client("claude-code", "Claude Code", "mcpServers", True, ".mcp.json", "start a new session, /mcp shows it"),
-        Client("cursor", "Cursor", "mcpServers", True, ".cursor/mcp.json", "switch it on under Settings, MCP"),
-        Client("vscode", "VS Code", "servers", True, ".vscode/mcp.json", "run 'MCP: List Servers' to start it"),
+        Client("claude-desktop", "Claude Desktop", "mcpServers", False, False, "", "quit and start Claude Desktop"),
+        Client("claude-code", "Claude Code", "mcpServers", True, False, ".mcp.json", "start a new session, see /mcp"),
+        Client("cursor", "Cursor", "mcpServers", True, True, ".cursor/mcp.json", "switch it on under Settings, MCP"),
+        Client("vscode", "VS Code", "servers", True, True, ".vscode/mcp.json", "run 'MCP: List Servers' to start it"),
     )
 }
 

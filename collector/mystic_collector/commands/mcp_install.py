@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def _put(client: Client, file: Path, name: str, started: dict[str, Any] | None, *, dry_run: bool) -> Outcome:
     entry = {"type": "stdio", **started} if started is not None and client.typed else started
     try:
-        return install(file, client.section, name, entry, dry_run=dry_run)
+        return install(file, client.section, name, entry, commented=client.commented, dry_run=dry_run)
     except Refused as error:
         by_hand = "" if entry is None else f": under {client.section!r}, {json.dumps({name: entry})}"
         raise Failed(error.what, error.remedy + by_hand) from error

@@ -174,9 +174,12 @@ def test_in_a_container_it_starts_as_the_files_of_init_say(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
-        ('{\n  // mine\n  "servers": {}\n}\n', "line 2", "a comment, which would be lost"),
-        ('{"servers": {} /* mine */}', "line 1", "a comment, which would be lost"),
-        ('{\n  "servers": {},\n}\n', "line 3", "no JSON"),
+        ('{"servers": /* {} }', "line 1", "no JSON"),
+        (
+            '{"servers": {"gnosis-mystic": {"env": {} /* mine */, "args": [ // why\n]}}}',
+            "mcp.json",
+            "a comment in the entry itself would be lost",
+        ),
         ('{"servers": {\n', "line 2", "no JSON"),
         ("[1]", "line 1", "it is a JSON list"),
         ('{\n\n  "servers": []}', "line 3", "'servers' is not an object"),
@@ -196,6 +199,23 @@ def test_a_file_that_would_not_come_back_as_it_was_is_left_alone_with_where_and_
     assert where in done.stderr
     assert what in done.stderr
     assert '"MYSTIC_PORT": "8899"' in done.stderr  # to be added by hand
+    assert (path.read_text(), beside(path)) == (text, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('{\n  // mine\n  "mcpServers": {}\n}\n', "line 2: a comment, which would be lost"),
+        ('{"mcpServers": {} /* mine */}', "line 1: a comment, which would be lost"),
+        ('{\n  "mcpServers": {},\n}\n', "line 3: no JSON"),
+    ],
+)
+def test_a_comment_in_a_file_whose_client_takes_none_is_refused_with_its_line(
+    tmp_path: Path, text: str, line: str
+) -> None:
+    path = file_of(tmp_path, "claude-desktop", text)
+    done = put(tmp_path, "--client", "claude-desktop")
+    assert (done.returncode, line in done.stderr) == (1, True), done.stderr
     assert (path.read_text(), beside(path)) == (text, [])
 
 
