@@ -55,14 +55,14 @@ def put(text: str, path: tuple[str, ...], value: Any, indent: str) -> str:
     bare, start = strict(text), _past(strict(text), 0)
     for depth, key in enumerate(path):
         members = _members(bare, start)
-        there = next((one for one in members if one.key == key), None)
+        found = next((one for one in members if one.key == key), None)
         margin = indent * (depth + 1)
-        if there is None:
+        if found is None:
             for outer in reversed(path[depth + 1 :]):
                 value = {outer: value}
             added = f"\n{margin}{json.dumps(key, ensure_ascii=False)}: {_shown(value, margin, indent)}"
             return _added(text, start, members, added, indent * depth)
-        start = there.value
+        there, start = found, found.value
     return text[: there.value] + _shown(value, margin, indent) + text[there.end :]
 
 

@@ -105,3 +105,18 @@ def test_undoing_in_production_asks_too(shop: Running, tmp_path: Path) -> None:
     assert shop.get("/api/hijacks")["count"] == 1
     assert not call(shop.url, "undo_change", client={"elicitation_callback": agree}).is_error
     assert shop.get("/api/hijacks")["count"] == 0
+
+
+def test_the_kill_switch_asks_where_production_would_behave_differently(shop: Running, tmp_path: Path) -> None:
+    call(shop.url, "hijack_function", **CACHE)
+    report(shop, tmp_path, stage="production")
+    for way in ("off", "on"):
+        before = shop.get("/api/hijacks")["off"]
+        refused = call(shop.url, "undo_change", everything=way)
+        assert refused.is_error
+        assert "on shop:price changes behaviour in production" in text_of(refused)
+        assert shop.get("/api/hijacks")["off"] == before
+        assert not call(shop.url, "undo_change", client={"elicitation_callback": agree}, everything=way).is_error
+    assert shop.get("/api/hijacks")["off"] == {}
+    call(shop.url, "unhijack_function", client={"elicitation_callback": agree}, function="price")
+    assert not call(shop.url, "undo_change", everything="off").is_error, "nothing is in force that could change"

@@ -246,6 +246,26 @@ def test_the_last_change_is_undone_by_whoever_asks_and_shown_before(shop: Runnin
     assert shop.get("/api/hijacks")["count"] == 1, "undoing is a change that can be undone"
 
 
+def test_the_kill_switch_lets_go_of_everything_and_says_so_wherever_changes_are_shown(shop: Running) -> None:
+    call(shop.url, "hijack_function", **CACHE)
+    tried = call(shop.url, "undo_change", everything="off", dry_run=True)
+    assert "shop:price" in text_of(tried)
+    assert shop.get("/api/hijacks")["off"] == {}
+    off = call(shop.url, "undo_change", everything="off")
+    assert (off.is_error, off.structured_content["off"]) == (False, ["*"]), text_of(off)
+    assert shop.get("/api/hijacks")["off"]["*"]["actor"] == "tester"
+    for tool in ("mystic_status", "list_hijacked_functions"):
+        shown = call(shop.url, tool)
+        assert 'EVERYTHING IS OFF everywhere: functions run as they were written; undo_change {"everything": "on"}' in (
+            text_of(shown)
+        )
+        assert shown.structured_content["off"] == ["*"]
+    assert call(shop.url, "undo_change", everything="on", version=0).is_error
+    on = call(shop.url, "undo_change", everything="on")
+    assert "shop:price" in text_of(on)
+    assert (shop.get("/api/hijacks")["off"], shop.get("/api/hijacks")["count"]) == ({}, 1)
+
+
 def test_a_dry_run_says_where_a_hijack_would_be_put_or_refused_and_changes_nothing(shop: Running) -> None:
     fine = call(shop.url, "hijack_function", dry_run=True, **CACHE)
     assert fine.structured_content["trial"]["functions"] == ["shop:price"]

@@ -19,6 +19,7 @@ from mystic_collector.chat.page import fitting, following, more, shortened, star
 from mystic_collector.chat.session import Asked, chat_of, owner_of
 from mystic_collector.chat.tools.parameters import Confirmation, Cursor, FunctionName, Reason, Service
 from mystic_collector.chat.tools.row import Row, row_of, shown
+from mystic_collector.chat.tools.status import switched_off
 
 _EVERY = 0.2
 
@@ -42,6 +43,7 @@ class Hijacks(Paged):
 
     version: int
     hijacks: list[Row]
+    off: list[str] = Field(default=[], description="services in which none of them is in force now; * for all")
 
 
 class Released(Answer):
@@ -194,9 +196,11 @@ async def list_hijacked_functions(
     ]
     rows, lines = fitting(map(row_of, matching[first:]), shown)
     upto = following(first, len(rows), len(matching))
-    head = f"{len(matching)} hijacks in force:" if matching else "No hijack is in force."
-    content = Hijacks(version=found["version"], hijacks=rows, total=len(matching), cursor=upto)
-    return answer([head, *lines, *more(upto)], content)
+    off = sorted(found["off"])
+    state = "wait until it is on" if "*" in off else "in force"
+    head = f"{len(matching)} hijacks {state}:" if matching else "No hijack is in force."
+    content = Hijacks(version=found["version"], hijacks=rows, total=len(matching), cursor=upto, off=off)
+    return answer([*switched_off(off), head, *lines, *more(upto)], content)
 
 
 async def _named(ctx: Asked, function: str, strategy: str) -> list[dict[str, Any]]:

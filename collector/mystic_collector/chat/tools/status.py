@@ -65,15 +65,22 @@ async def mystic_status(ctx: Asked) -> Annotated[CallToolResult, Status]:
     lines = [
         f"collector {status.version} at {status.address}, up {duration(status.uptime)}; {status.hijacks} hijacks"
         + (", read-only" if status.read_only else ""),
-        *[f"EVERYTHING IS OFF in {', '.join(status.off)}: functions are as written; 'mystic on' ends it"][
-            : bool(status.off)
-        ],
+        *switched_off(status.off),
         *(_process(one) for one in status.processes),
         f"lost telemetry: {status.dropped or 'none'}",
     ]
     if not processes:
         lines.insert(1, "No process is observed. Start one with 'mystic run -- COMMAND', or ask 'mystic doctor' why.")
     return answer(lines, status)
+
+
+def switched_off(services: list[str]) -> list[str]:
+    """Return the line without which nothing else can be understood, where something is switched off."""
+    if not services:
+        return []
+    where = "everywhere" if "*" in services else f"in {', '.join(services)}"
+    ends = 'undo_change {"everything": "on"}'
+    return [f"EVERYTHING IS OFF {where}: functions run as they were written; {ends} or 'mystic on' ends it"]
 
 
 def _process(one: Process) -> str:
