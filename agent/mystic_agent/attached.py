@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mystic_agent.contract.report import FunctionReport
+from mystic_agent.guard import guard
 from mystic_agent.native import Native
 from mystic_agent.nested import Nested
 from mystic_agent.observe.marks import Marks
 from mystic_agent.observe.meter import Meter
 from mystic_agent.plan import Plan
+from mystic_agent.strategies import Note
 from mystic_agent.swap import Swapped
 
 _SHARED = """
@@ -46,7 +48,7 @@ class Attached:
         self.why = ""
         self.references: tuple[str, ...] = ()
         self.keep: dict[Any, Any] = {}
-        self.notes: dict[tuple[str, str], str] = {}  # (hijack, strategy) → what people should see
+        self.notes: dict[tuple[str, str], Note] = {}  # (hijack, strategy) → what people should see
         self.gave_up: dict[str, tuple[object, str]] = {}  # hijack → (its strategies as they were, why)
         self.marks = Marks(meter)
         self.analysis: Plan | None = None  # besides the plan, and only while that has no strategies
@@ -68,6 +70,9 @@ class Attached:
         """Drop what strategies kept that are no longer in force; calls noted for an analysis are still to be told."""
         chosen = self.plan if self.plan is not None and self.state in ("attached", "counting") else Plan()
         there = {(spec.name, owner) for spec, owner in zip(chosen.strategies, chosen.owners, strict=True)}
+        named = self.plan.hijacks if self.plan is not None else ()
+        for of in [of for of in list(self.notes) if of[0] not in named]:
+            self.notes.pop(of, None)
         for key in [key for key in self.keep if key[0] != "analyze" and key[1] and key[:2] not in there]:
             del self.keep[key]
 
@@ -80,7 +85,8 @@ class Attached:
     def noted(self, chosen: Plan) -> tuple[str, ...]:
         """Return what the strategies of a plan want people to see."""
         there = {(owner, spec.name) for spec, owner in zip(chosen.strategies, chosen.owners, strict=True)}
-        return tuple(f"{of[1]}: {text}" for of, text in sorted(self.notes.items()) if of in there)
+        wanted = [(of[1], self.notes[of]) for of in sorted(self.notes) if of in there]
+        return tuple(f"{name}: {note if isinstance(note, str) else guard.run(name, note, '')}" for name, note in wanted)
 
     def refusals(self) -> list[FunctionReport]:
         """Return what the collector is told of the hijacks that others are in force without."""

@@ -28,7 +28,7 @@ from mystic_agent.observe.trace import Tracer
 from mystic_agent.plan import Plan, Refused
 from mystic_agent.roster import Roster
 from mystic_agent.scope import Scope
-from mystic_agent.strategies import Subject
+from mystic_agent.strategies import Note, Subject
 from mystic_agent.swap import Swapped
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Attachments:
 
         return digests(self.service, self.secret)
 
-    def _note(self, attached: Attached, hijack: str, strategy: str, text: str) -> None:
+    def _note(self, attached: Attached, hijack: str, strategy: str, text: Note) -> None:
         """Keep what a strategy wants people to see; on any thread, and without a lock."""
         attached.notes[hijack, strategy] = text
         self.revision += 1

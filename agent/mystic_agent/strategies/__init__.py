@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mystic_agent.strategies.archive import Archive
 
 Stage = Callable[..., Any]
+Note = str | Callable[[], str]
+"""What people should see with the function; a callable is asked when it is reported, on a thread of ours."""
 
 
 def _nothing(module: str) -> bool:
@@ -65,7 +67,7 @@ class Subject(NamedTuple):
         hijack: id of the hijack that asks for the strategy.
         guard: where the strategy's own failures end; one that keeps failing is given up.
         give_up: takes (hijack, its strategies, reason); that hijack is soon taken off this function.
-        note: takes (hijack, strategy, text); the text is reported with the function, for people.
+        note: takes (hijack, strategy, what to say); that is reported with the function, for people.
         shared: where processes share cached results; None when they do not.
         archive: where recordings are kept; None when there is nowhere.
         digests: makes what turns values into digests that the processes of the service agree on.
@@ -83,7 +85,7 @@ class Subject(NamedTuple):
     hijack: str = ""
     guard: Ward = UNWATCHED
     give_up: Callable[[str, object, str], None] = _untold
-    note: Callable[[str, str, str], None] = _untold
+    note: Callable[[str, str, Note], None] = _untold
     shared: Shared | None = None
     archive: Archive | None = None
     digests: Callable[[], Callable[[tuple[Any, ...]], int]] = _digests

@@ -17,7 +17,10 @@ ALARM = 0.001
 """Probability, at most, with which something that is as good as it should be is ever found to be worse."""
 
 FLOOR = -2 * log(1 / ALARM)
-_LIMIT, _TWICE = log(1 / ALARM), log(2)
+LIMIT = log(1 / ALARM)
+"""Of the balance: from here on it speaks against."""
+
+_TWICE = log(2)
 
 
 class Evidence:
@@ -28,11 +31,12 @@ class Evidence:
         balance: the logarithm of how much better "twice the odds" explains them than "as allowed".
     """
 
-    __slots__ = ("bad", "balance", "seen")
+    __slots__ = ("_allowed", "_step", "bad", "balance", "seen")
 
     def __init__(self) -> None:
         self.seen = self.bad = 0
         self.balance = 0.0
+        self._allowed, self._step = 0.0, 0.0  # the logarithm for what was allowed the last time: mostly the same
 
     def see(self, bad: bool, allowed: float) -> None:
         """Take one observation, which was allowed to be bad with the probability ``allowed``."""
@@ -41,12 +45,15 @@ class Evidence:
         if allowed <= 0:
             self.balance = inf if bad else self.balance
         elif allowed < 1:
-            self.balance = max(FLOOR, self.balance + (_TWICE if bad else 0.0) - log1p(allowed))
+            if allowed != self._allowed:
+                self._allowed, self._step = allowed, log1p(allowed)
+            balance = (self.balance + _TWICE if bad else self.balance) - self._step
+            self.balance = balance if balance > FLOOR else FLOOR
 
     @property
     def against(self) -> bool:
         """True when it is worse than allowed, but for a probability of ALARM."""
-        return self.balance >= _LIMIT
+        return self.balance >= LIMIT
 
     @property
     def reassuring(self) -> bool:

@@ -12,7 +12,7 @@ import random as chance
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
 from time import monotonic_ns, perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.guard import FAULTS
 from mystic_agent.redact import clean, cut
@@ -60,62 +60,53 @@ def make(
 
 def _stage(one: _Shadow, following: Stage) -> Stage:
     """Return the stage that asks ``one`` where a call goes, and tells it what came of that."""
-    subject, guard = one.subject, one.subject.guard
+    subject = one.subject
 
     async def shadowed_async(*values: Any) -> Any:
         call = one.enter(values)
         if call is None:
             return await following(*values)
-        crossing = Crossing(subject) if call.function is not None else None
+        function = call[1]
+        crossing = Crossing(subject) if function is not None else None
         started = perf_counter_ns()
         try:
-            result = await (following(*values) if call.function is None else call.function(*call.args, **call.kwargs))
+            result = await (following(*values) if function is None else function(*call[2], **call[3]))
         except FAULTS as error:
-            guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, None, error)
+            one.leave(call, perf_counter_ns() - started, None, error)
             raise
         finally:
             if crossing is not None:
                 crossing.end()
-        guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, result, None)
+        one.leave(call, perf_counter_ns() - started, result, None)
         return result
 
     def shadowed(*values: Any) -> Any:
         call = one.enter(values)
         if call is None:
             return following(*values)
-        crossing = Crossing(subject) if call.function is not None else None
+        function = call[1]
+        crossing = Crossing(subject) if function is not None else None
         started = perf_counter_ns()
         try:
-            result = following(*values) if call.function is None else call.function(*call.args, **call.kwargs)
+            result = following(*values) if function is None else function(*call[2], **call[3])
         except FAULTS as error:
-            guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, None, error)
+            one.leave(call, perf_counter_ns() - started, None, error)
             raise
         finally:
             if crossing is not None:
                 crossing.end()
-        guard.run("shadow", one.leave, None, call, perf_counter_ns() - started, result, None)
+        one.leave(call, perf_counter_ns() - started, result, None)
         return result
 
     return shadowed_async if subject.kind == "coroutine" else shadowed
 
 
-class _Call(NamedTuple):
-    """One call that says something about the new implementation.
+_Copied = tuple[tuple[Any, ...], Context]
+"""Arguments for the new implementation, and what it runs in."""
 
-    Attributes:
-        stage: of the trial, when it began.
-        function: the new implementation, when the caller gets what that gives.
-        args, kwargs: how it is called.
-        copies: the arguments for the new implementation, when it is to be called beside the old one.
-        context: what the new one runs in then.
-    """
-
-    stage: str
-    function: Any = None
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = {}
-    copies: tuple[Any, ...] | None = None
-    context: Context | None = None
+_Call = tuple[str, Any, tuple[Any, ...], Mapping[str, Any], _Copied | None]
+"""One call that says something about the new implementation: the stage of the trial when it began; the new one, when
+the caller gets what that gives, with how it is called; and what it is called with beside the old one."""
 
 
 class _Shadow:
@@ -182,10 +173,10 @@ class _Shadow:
                 return None
             args, kwargs = self.to.arrange(values)
             (self.full if stage == FULL else self.canary)()
-            return _Call(stage, function, args, kwargs)
-        copies, context = self._beside(values)
+            return stage, function, args, kwargs, None
+        beside = self._beside(values) if self.sample > 0 else None
         self.old()
-        return _Call(stage, copies=copies, context=context) if stage == CANARY or copies is not None else None
+        return (stage, None, (), {}, beside) if stage == CANARY or beside is not None else None
 
     def _chosen(self, values: tuple[Any, ...]) -> bool:
         """True when the canary has this call."""
@@ -197,22 +188,22 @@ class _Shadow:
             Decision(self.subject, "shadow", "bypassed", why.reason)()
             return False
 
-    def _beside(self, values: tuple[Any, ...]) -> tuple[tuple[Any, ...] | None, Context | None]:
+    def _beside(self, values: tuple[Any, ...]) -> _Copied | None:
         """Return the arguments for the new one, copied before the old one may change them."""
-        if self.sample <= 0 or self.random() >= self.sample:
-            return None, None
+        if self.random() >= self.sample:
+            return None
         if self.beside.full:
             self.dropped()
-            return None, None
+            return None
         if self.to.function() is None:  # imported here if need be, in the application's thread
             self.bypass(self.to.problem)
-            return None, None
+            return None
         try:
             given = [None if i in self.uncopied else value for i, value in enumerate(values)]
             copies = copied(given, "arguments")
         except Incomparable as why:
             self.bypass(why.reason)
-            return None, None
+            return None
         return tuple(values[i] if i in self.uncopied else one for i, one in enumerate(copies)), copy_context()
 
     def bypass(self, reason: str) -> None:
@@ -223,10 +214,17 @@ class _Shadow:
 
     def leave(self, call: _Call, elapsed: int, result: Any, error: Exception | None) -> None:
         """Take the outcome that the caller gets."""
+        try:
+            self._leave(call, elapsed, result, error)
+        except FAULTS as fault:  # not by the guard's run, which would be one call more
+            self.subject.guard.note("shadow", fault)
+
+    def _leave(self, call: _Call, elapsed: int, result: Any, error: Exception | None) -> None:
+        stage, function, _, _, beside = call
         ran = Ran(elapsed, error is not None)
-        if call.stage != SHADOW:
-            self.turned(self.trial.one(call.stage, call.function is not None, ran))
-        if call.copies is None or call.context is None:
+        if stage != SHADOW:
+            self.turned(self.trial.one(stage, function is not None, ran))
+        if beside is None:
             return
         try:
             [kept_result] = copied([result], "result")
@@ -234,7 +232,7 @@ class _Shadow:
             self.bypass(why.reason)
             return
         kind = type(error) if error is not None else None
-        if not self.beside.start(Old(call.stage, call.copies, call.context, ran, kept_result, kind)):
+        if not self.beside.start(Old(stage, *beside, ran, kept_result, kind)):
             self.dropped()
 
     def judge(self, old: Old, new: Ran, result: Any, error: BaseException | None) -> None:
@@ -259,8 +257,9 @@ class _Shadow:
     def turned(self, turn: Turn | None) -> None:
         """Tell of a stage that has ended, and now and then how far the one under way has come."""
         if turn is None:
-            self.state.seen += 1
-            if self.state.seen < _TELL_EVERY or self.state.seen % _TELL_EVERY == 0:
+            state = self.state
+            state.seen += 1
+            if state.seen < _TELL_EVERY or state.seen % _TELL_EVERY == 0:
                 self.tell()
             return
         attributes: dict[str, Any] = {
@@ -274,9 +273,13 @@ class _Shadow:
         self.tell()
 
     def tell(self) -> None:
-        """Show where it stands with the function."""
+        """Have it shown with the function where it stands."""
+        self.subject.note(self.subject.hijack, "shadow", self.told)
+
+    def told(self) -> str:
+        """Return where it stands."""
         example = f"; e.g. {self.state.example}" if self.state.example else ""
-        self.subject.note(self.subject.hijack, "shadow", cut(self.trial.told() + example, 1000))
+        return cut(self.trial.told() + example, 1000)
 
 
 _TELL_EVERY = 20

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import NamedTuple
 
-from mystic_agent.strategies.evidence import Evidence
+from mystic_agent.strategies.evidence import LIMIT, Evidence
 
 SHADOW, CANARY, FULL, BACK = "shadow", "canary", "full", "rolled_back"
 _NEXT = {SHADOW: CANARY, CANARY: FULL}
@@ -101,6 +101,7 @@ class Trial:
         self._since = self._clock()
         self._old, self._new = Tally(), Tally()
         self._differs, self._fails, self._slower = Evidence(), Evidence(), Evidence()
+        self._allowed = min(1.0, self._before + self.rules.errors)  # to fail in, in the last stage
         self._last_old: int | None = None
         self._warned = False
 
@@ -126,17 +127,20 @@ class Trial:
 
     def one(self, stage: str, is_new: bool, ran: Ran) -> Turn | None:
         """Take one call that only one of them has answered, in ``stage``."""
+        elapsed, failed = ran
         with self._lock:
             if stage != self.stage or stage == BACK:
                 return None
-            old, new = self._old.calls, self._new.calls
-            if stage == CANARY and ran.failed:
+            if stage == FULL:
+                self._fails.see(failed, self._allowed)
+            elif failed and stage == CANARY:
+                old, new = self._old.calls, self._new.calls
                 self._fails.see(is_new, (new + _PRIOR * self.rules.share) / (old + new + _PRIOR))
-            elif stage == FULL:
-                self._fails.see(ran.failed, min(1.0, self._before + self.rules.errors))
-            (self._new if is_new else self._old).add(ran.failed)
+            tally = self._new if is_new else self._old
+            tally.calls += 1
+            tally.failed += failed
             if not is_new:
-                self._last_old = None if ran.failed else ran.elapsed
+                self._last_old = None if failed else elapsed
             elif self._last_old is not None:  # each call of the old one is compared with once
                 self._time(Ran(self._last_old, False), ran)
                 self._last_old = None
@@ -151,14 +155,17 @@ class Trial:
             self._slower.see(self.slower(old, new), 0.5)
 
     def _turn(self) -> Turn | None:
-        worse = self._worse()
+        if self._differs.balance >= LIMIT or self._fails.balance >= LIMIT or self._slower.balance >= LIMIT:
+            worse = self._worse()
+        else:
+            worse = ""
         if worse:
             if self.rules.rollback:
                 return self._to(BACK, worse)
             if not self._warned:
                 self._warned, self.why = True, worse
                 return Turn(self.stage, self.stage, worse)
-        elif self._ripe():
+        elif self.stage != FULL and self._ripe():
             after = _NEXT[self.stage]
             if self._old.calls:  # Laplace's rule: what has never failed may still fail
                 self._before = (self._old.failed + 1) / (self._old.calls + 2)
