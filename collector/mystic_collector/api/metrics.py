@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mystic_collector.analysis.hotspots import SORTS, figures, histogram, summary, timeline
 from mystic_collector.api.status import overhead
 from mystic_collector.parts import Parts, parts_of
-from mystic_collector.reply import number, refusal, reply
+from mystic_collector.reply import flag, number, refusal, reply
 from mystic_collector.store.records import FunctionTotals
 
 MOST_ROWS = 100_000
@@ -27,13 +27,17 @@ async def metrics(request: Request) -> Response:
     limit = number(request, "limit", MOST_ROWS, 1, MOST_ROWS)
     offset = number(request, "offset", 0, 0, 10**9)
     query, service = params.get("q", "").lower(), params.get("service", "")
+    histograms = flag(request, "histograms")
     parts = parts_of(request)
 
     def answer() -> dict[str, Any]:
         found = [one for one in collect(parts, service) if query in one.function.lower()]
         found.sort(key=lambda one: (SORTS[sort](one), one.function))
         return {
-            "functions": [figures(one) for one in found[offset : offset + limit]],
+            "functions": [
+                {**figures(one), **({"histogram": histogram([one])} if histograms else {})}
+                for one in found[offset : offset + limit]
+            ],
             "total": len(found),
             "summary": summary(found),
             "overhead": overhead(parts, parts.store.facts()),

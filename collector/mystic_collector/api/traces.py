@@ -25,19 +25,7 @@ _STATUS = {0: "unset", 1: "ok", 2: "error"}
 
 async def traces(request: Request) -> Response:
     """The newest traces with a matching span."""
-    params = request.query_params
-    since, until = _period(request)
-    query = SpanQuery(
-        function=params.get("function", ""),
-        service=params.get("service", ""),
-        besides=_besides(request),
-        errors=flag(request, "errors"),
-        min_duration_ns=int(seconds(request, "min_duration") * 1e9),
-        since_ns=since,
-        until_ns=until,
-        limit=number(request, "limit", 50, 1, 500),
-        brief=True,
-    )
+    query = _wanted(request, number(request, "limit", 50, 1, 500))
     found = await run_in_threadpool(parts_of(request).store.traces, query)
     return reply({"traces": [_summary(spans) for spans in found], "count": len(found)})
 
@@ -54,22 +42,10 @@ async def one_trace(request: Request) -> Response:
 
 
 async def flame_graph(request: Request) -> Response:
-    """Where the time of the newest sampled traces goes, as one tree of callers."""
-    params = request.query_params
-    function = params.get("function", "")
-    wanted = number(request, "limit", 50, 1, 200)
-    since, until = _period(request)
-    query = SpanQuery(
-        function=function,
-        service=params.get("service", ""),
-        limit=wanted,
-        since_ns=since,
-        until_ns=until,
-        besides=_besides(request),
-        brief=True,
-    )
+    """Where the time of the newest matching traces goes, as one tree of callers."""
+    query = _wanted(request, number(request, "limit", 50, 1, 200))
     store = parts_of(request).store
-    return reply(await run_in_threadpool(lambda: flame(store.traces(query), function)))
+    return reply(await run_in_threadpool(lambda: flame(store.traces(query), query.function)))
 
 
 async def relations(request: Request) -> Response:
@@ -89,6 +65,23 @@ async def relations(request: Request) -> Response:
         return {**related(found, function), "traces": len(found)}
 
     return reply(await run_in_threadpool(answer))
+
+
+def _wanted(request: Request, limit: int) -> SpanQuery:
+    """Return which traces a request is for; lists and sums of them need no attributes."""
+    params = request.query_params
+    since, until = _period(request)
+    return SpanQuery(
+        function=params.get("function", ""),
+        service=params.get("service", ""),
+        besides=_besides(request),
+        errors=flag(request, "errors"),
+        min_duration_ns=int(seconds(request, "min_duration") * 1e9),
+        since_ns=since,
+        until_ns=until,
+        limit=limit,
+        brief=True,
+    )
 
 
 def _besides(request: Request) -> str:

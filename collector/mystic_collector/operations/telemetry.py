@@ -23,6 +23,7 @@ _FIGURES = fields(
     decisions=list_of(fields(strategy=TEXT, decision=TEXT, reason=TEXT, count=WHOLE)),
 )
 _PERIOD = {name: {"type": "number", "description": "when a span began: Unix seconds"} for name in ("since", "until")}
+_MATCHING = {"function": TEXT, "service": TEXT, "errors": TRUTH, "min_duration": NUMBER, "limit": WHOLE, **_PERIOD}
 _SPAN_SUMMARY = {
     "trace_id": TEXT, "name": TEXT, "function": TEXT, "service": TEXT, "start": NUMBER, "duration": NUMBER,
     "span_count": WHOLE, "errors": WHOLE,
@@ -38,7 +39,7 @@ TELEMETRY = (
         "/api/metrics",
         "What every function costs; seconds",
         fields(functions=list_of(_FIGURES), total=WHOLE, summary=OBJECT, overhead=OBJECT),
-        {"q": TEXT, "service": TEXT, "sort": {"type": "string", "enum": list(SORTS)}, **PAGED},
+        {"q": TEXT, "service": TEXT, "histograms": TRUTH, "sort": {"type": "string", "enum": list(SORTS)}, **PAGED},
     ),
     Operation(
         "get",
@@ -59,14 +60,14 @@ TELEMETRY = (
         "/api/traces",
         "Newest traces with a matching span; min_duration in seconds",
         fields(traces=list_of(fields(**_SPAN_SUMMARY)), count=WHOLE),
-        {"function": TEXT, "service": TEXT, "errors": TRUTH, "min_duration": NUMBER, "limit": WHOLE, **_PERIOD},
+        _MATCHING,
     ),
     Operation("get", "/api/traces/{id}", "One trace", fields(**_SPAN_SUMMARY, spans=list_of(OBJECT))),
     Operation(
         "get",
         "/api/analysis/flame",
-        "Where the time of the newest sampled traces goes: one tree of callers, seconds as the mean of a trace",
+        "Where the time of the newest matching traces goes: one tree of callers, seconds as the mean of a trace",
         fields(name=TEXT, total=NUMBER, self=NUMBER, count=WHOLE, children=list_of(OBJECT), traces=WHOLE),
-        {"function": TEXT, "service": TEXT, "limit": WHOLE, **_PERIOD},
+        _MATCHING,
     ),
 )

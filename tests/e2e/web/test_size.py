@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.collector.conftest import Running, running
-from tests.collector.messages import START, duration, metrics, span, traces
+from tests.collector.conftest import Running
 from tests.e2e.web.browser import Window
+from tests.e2e.web.crowd import FUNCTIONS, SPANS, TRACES, crowd
 
-FUNCTIONS, TRACES, SPANS = 5_000, 1_000, 100
 MOST_ROWS = 80
 
 
 @pytest.fixture(scope="module")
 def crowded(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("crowded"), servers="off", retention_seconds=1e10) as found:
-        points = [duration(f"shop.module_{i % 50}:function_{i:04}", {20 + i % 5: i + 1}) for i in range(FUNCTIONS)]
-        assert found.otlp("/v1/metrics", metrics(*points)).status_code == 200
-        for batch in range(TRACES // 20):
-            spans = []
-            for number in range(20):
-                trace, at = secrets.token_bytes(16), START + (batch * 20 + number) * 10**9
-                root = span("shop.module_0:function_0000", trace=trace, start=at, duration=10**8)
-                inner = (
-                    span(
-                        f"shop.module_{i % 50}:function_{i:04}",
-                        trace=trace,
-                        parent=root.span_id,
-                        start=at + i * 10**6,
-                        duration=9 * 10**5,
-                    )
-                    for i in range(1, SPANS)
-                )
-                spans += [root, *inner]
-            assert found.otlp("/v1/traces", traces(*spans)).status_code == 200
-            found.settle()
+    with crowd(tmp_path_factory.mktemp("crowded")) as found:
         yield found
 
 
@@ -70,7 +48,7 @@ def test_a_hundred_thousand_spans_are_searched_and_drawn(browser: Browser, crowd
     assert crowded.get("/api/status")["store"]["spans"] == TRACES * SPANS
     window = Window(browser, crowded.url + "/")
     page = window.open("traces")
-    window.says(f"of {TRACES * SPANS:,} spans kept")
+    window.says(f"50 traces; {TRACES * SPANS:,} spans are kept in all")
     page.get_by_label("Function", exact=True).fill("shop.module_7:function_0007")
     page.get_by_label("Function", exact=True).press("Enter")
     expect(page.get_by_role("table", name="Traces").locator("tbody tr")).to_have_count(50)

@@ -14,13 +14,17 @@ function tint(name, strength = 100) {
 
 const FONT = "11px system-ui, sans-serif";
 
+const latest = (values) => values?.findLast((one) => one !== null && one !== undefined) ?? null;
+const figure = (line, value) => (value === null ? "–" : line.format(value));
+
 /**
  * @param lines each `{ name, colour (of a variable), format, area }`.
- * @returns `node`, `show(columns)` with moments first, `close()`.
+ * @returns `node`, `show(columns, period)` with moments first, in seconds, and null where nothing is known, `close()`.
  */
 export function lines(label, wanted, { height = 180 } = {}) {
   const node = el("div", { class: "chart", role: "img", "aria-label": label });
-  let plot = null, held = null;
+  node.style.minHeight = `${height + 26}px`;
+  let plot = null, held = null, period = null;
   const axis = () => ({ stroke: tint("--muted"), font: FONT, grid: { stroke: tint("--rule"), width: 1 }, ticks: { show: false } });
 
   function make() {
@@ -28,18 +32,18 @@ export function lines(label, wanted, { height = 180 } = {}) {
     plot = new uPlot({
       width: Math.max(node.clientWidth, 200), height, cursor: { y: false, points: { size: 6 } }, legend: { live: true },
       series: [
-        { value: (_, moment) => (moment === null ? "" : clock(moment)) },
+        { value: (_, moment) => (moment === null || moment === undefined ? "" : clock(moment)) },
         ...wanted.map((one) => ({
-          label: one.name, stroke: tint(one.colour), width: 1.5, points: { show: false }, spanGaps: true,
+          label: one.name, stroke: tint(one.colour), width: 1.5, points: { show: false }, spanGaps: false,
           fill: one.area ? tint(one.colour, 10) : undefined,
-          value: (_, value) => (value === null ? "–" : one.format(value)),
+          value: (self, value, line) => figure(one, value ?? latest(self.data[line])),
         })),
       ],
       axes: [
         { ...axis(), size: 28, values: (_, moments) => moments.map((one) => clock(one).slice(0, 5)), space: 70 },
         { ...axis(), size: 58, values: (_, values) => values.map((one) => wanted[0].format(one)), space: 34 },
       ],
-      scales: { y: { range: (_, low, high) => [0, (high || 1) * 1.08] } },
+      scales: { x: { range: (_, low, high) => period || [low, high] }, y: { range: (_, low, high) => [0, (high || 1) * 1.08] } },
     }, held, node);
   }
 
@@ -49,9 +53,9 @@ export function lines(label, wanted, { height = 180 } = {}) {
   document.addEventListener("mystic-theme", recolour);
   return {
     node,
-    show(columns) {
-      held = columns;
-      const last = wanted.map((one, index) => `${one.name} ${one.format(columns[index + 1].at(-1) ?? 0)}`);
+    show(columns, from_to = null) {
+      [held, period] = [columns, from_to];
+      const last = wanted.map((one, index) => `${one.name} ${figure(one, latest(columns[index + 1]))}`);
       node.setAttribute("aria-label", `${label}; now: ${last.join(", ")}`);
       if (!plot && node.isConnected) make(); else if (plot) plot.setData(columns);
     },

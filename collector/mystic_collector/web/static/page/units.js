@@ -19,7 +19,9 @@ export function span(seconds) {
   return seconds < 172800 ? `${round(seconds / 3600)} h` : `${round(seconds / 86400)} d`;
 }
 
-export const exact = (value) => (value === null || value === undefined ? "–" : value.toLocaleString("en-US"));
+const WHOLE = new Intl.NumberFormat("en-US");
+
+export const exact = (value) => (value === null || value === undefined ? "–" : WHOLE.format(value));
 
 export function count(value) {
   if (value === null || value === undefined) return "–";

@@ -6,7 +6,7 @@ import { change, release } from "../change.js";
 import { histogram, lines } from "../chart.js";
 import { button, choice, el, empty, figure, put, section, tag } from "../dom.js";
 import { grid } from "../grid.js";
-import { ago, bytes, count, duration, exact, now, plain, share, span, until } from "../units.js";
+import { ago, bytes, count, duration, exact, now, plain, rate, share, span, until } from "../units.js";
 import { effect } from "./impact.js";
 
 const SPANS = [["900", "15 minutes"], ["3600", "1 hour"], ["86400", "1 day"]];
@@ -17,7 +17,7 @@ export function fleetFunction(main, { name, signal, query, again }) {
   const figures = Object.fromEntries(["Calls", "Errors", "Average", "p50", "p95", "p99", "Longest", "In all"].map((one) => [one, figure(one)]));
   const period = choice(SPANS, "900", { "aria-label": "Period", onchange: again });
   const chart = lines("Latency", [{ name: "p95", colour: "--accent", format: duration }, { name: "average", colour: "--good", format: duration }], { height: 160 });
-  const calls = lines("Calls per second", [{ name: "calls/s", colour: "--accent", format: (one) => one.toPrecision(2), area: true }, { name: "errors/s", colour: "--bad", format: (one) => one.toPrecision(2) }, { name: "hits/s", colour: "--good", format: (one) => one.toPrecision(2) }], { height: 120 });
+  const calls = lines("Calls per second", [{ name: "calls/s", colour: "--accent", format: rate, area: true }, { name: "errors/s", colour: "--bad", format: rate }, { name: "hits/s", colour: "--good", format: rate }], { height: 120 });
   const parts = Object.fromEntries(["bars", "hijacks", "decisions", "callers", "callees", "cache", "samples", "logs", "source", "where"].map((one) => [one, el("div")]));
   const decisions = grid([
     { title: "Strategy", text: (row) => row.strategy }, { title: "Decision", text: (row) => row.decision },
@@ -28,9 +28,10 @@ export function fleetFunction(main, { name, signal, query, again }) {
     { title: "Calls", kind: "num", text: (row) => exact(row.count) },
     { title: "Time", kind: "num", text: (row) => duration(row.total) },
     { title: "Share", kind: "share", text: (row) => share(row.share), draw: (row) => el("span", { class: "meter", style: { "--part": `${Math.min(100, row.share * 100)}%` } }, share(row.share)) },
-  ], { label: title, empty: "None among the sampled calls." });
+  ], { label: title, empty: `No ${title.toLowerCase()} among the sampled calls.` });
   const callers = related("Caller"), callees = related("Callee");
-  const relationPart = section("Callers and callees", "", el("div", { class: "columns even" }, callers.node, callees.node));
+  const links = el("p", { class: "dim" });
+  const relationPart = section("Callers and callees", "", links, el("div", { class: "columns even" }, callers.node, callees.node));
   const hijackPart = section("In force", "", actions, parts.hijacks);
   main.append(head, state, el("dl", { class: "figures" }, ...Object.values(figures)), hijackPart,
     el("div", { class: "columns" },
@@ -41,48 +42,53 @@ export function fleetFunction(main, { name, signal, query, again }) {
     section("Captured calls", "foreign text from the application; secrets are redacted there", el("div", { class: "captured", tabindex: "0", role: "region", "aria-label": "Captured calls" }, parts.samples, parts.logs)),
     el("div", { class: "columns" }, section("Source", "", parts.source), section("Where it runs", "", parts.where)));
   put(head, el("h1", { class: "mono" }, plain(name)));
-  let source = null, buttons = null;
+  const sampled = (more) => `#/traces?${[`function=${encodeURIComponent(name)}`, ...(service ? [`service=${encodeURIComponent(service)}`] : []), ...(more ? [more] : [])].join("&")}`;
+  let source = null, buttons = false;
 
   async function refresh() {
     const soft = (promise) => promise.catch((error) => { if (error.name === "AbortError") throw error; return { refused: error.text || error.message }; });
     source ||= soft(post("api/functions/inspect", { function: name }, { signal }));
-    const [metric, hijacks, relations, cacheable, snapshots, logs, inspected, live, impacts] = await Promise.all([
-      soft(ask(`api/metrics/${path(name)}`, { query: { since: period.value, service }, signal })),
-      ask("api/hijacks", { signal }),
-      soft(ask("api/analysis/relations", { query: { function: name, service }, signal })),
-      soft(ask(`api/analysis/cacheability/${path(name)}`, { query: { service }, signal })),
-      soft(post("api/state/snapshots", { function: name, limit: 10 }, { signal })),
-      soft(post("api/logs", { function: name, limit: 30 }, { signal })),
-      source,
-      ask("api/functions", { query: { function: name, service }, signal }),
-      ask("api/analysis/impact", { query: { function: name, limit: 20 }, signal }),
+    const asked = [
+      [ask(`api/metrics/${path(name)}`, { query: { since: period.value, service }, signal }), numbers],
+      [ask("api/analysis/relations", { query: { function: name, service }, signal }), relate],
+      [ask(`api/analysis/cacheability/${path(name)}`, { query: { service }, signal }), worth],
+      [Promise.all([post("api/state/snapshots", { function: name, limit: 10 }, { signal }), post("api/logs", { function: name, limit: 30 }, { signal })]), captured],
+      [source, written],
+    ];
+    await Promise.all([
+      offers(),
+      ...asked.map(([promise, show]) => soft(promise).then(show)),
+      Promise.all([ask("api/hijacks", { signal }), ask("api/analysis/impact", { query: { function: name, limit: 20 }, signal })]).then(([set, effects]) => inForce(set, effects.impacts)),
+      ask("api/functions", { query: { function: name, service }, signal }).then((live) => where(live.functions)),
     ]);
-    numbers(metric);
-    const mine = hijacks.hijacks.filter((one) => one.progress.functions.includes(name) || one.target === name || one.progress.failures.some((bad) => bad.function === name));
-    inForce(mine.map((one) => ({ ...one, version: hijacks.version })), impacts.impacts);
-    relate(relations);
-    if (cacheable.refused) put(parts.cache, empty(cacheable.refused)); else put(parts.cache, verdict(cacheable));
-    put(parts.samples, (snapshots.snapshots || []).map(snapshot));
-    put(parts.logs, (logs.logs || []).map(logLine), (snapshots.snapshots || []).length + (logs.logs || []).length ? null : empty("Nothing is captured unless asked for: add ", el("code", {}, "snapshot"), " or ", el("code", {}, "log"), "."));
-    written(inspected);
-    where(live.functions);
-    buttons ||= await offers();
+  }
+
+  function captured(told) {
+    const [snapshots, logs] = told.refused ? [[], []] : [told[0].snapshots, told[1].logs];
+    put(parts.samples, snapshots.map(snapshot));
+    put(parts.logs, logs.map(logLine), snapshots.length + logs.length ? null : told.refused ? empty(told.refused) : empty("Nothing is captured unless asked for: add ", el("code", {}, "snapshot"), " or ", el("code", {}, "log"), "."));
   }
 
   function numbers(metric) {
     if (metric.refused) { put(state, metric.refused); return; }
-    put(state, plain(metric.service), " · ", plain(metric.processes_now.map((one) => one.summary).join("; ") || "no process runs it now"), " · last called ", ago(metric.last_called));
+    const others = metric.services.map((one) => one.service).filter((one) => one !== metric.service);
+    put(state, plain(metric.service), others.length ? [" (also in ", ...others.flatMap((one, index) => [index ? ", " : "", el("a", { href: `#/functions/${path(name)}?service=${encodeURIComponent(one)}` }, plain(one))]), ")"] : null,
+      service ? [" (", el("a", { href: `#/functions/${path(name)}` }, "in all services"), ")"] : null, " · ", plain(metric.processes_now.map((one) => one.summary).join("; ") || "no process runs it now"), " · last called ", ago(metric.last_called));
     figures.Calls.show(count(metric.call_count), metric.call_count === metric.timed_count ? "" : `${count(metric.timed_count)} timed`);
     figures.Errors.show(count(metric.exceptions), metric.call_count ? share(metric.exceptions / metric.call_count) : "", metric.exceptions ? "bad" : "");
     for (const [title, key] of [["Average", "avg_time"], ["p50", "p50"], ["p95", "p95"], ["p99", "p99"], ["Longest", "max_time"], ["In all", "total_time"]]) figures[title].show(duration(metric[key]));
     const past = metric.history;
-    chart.show([past.map((one) => one.at), past.map((one) => one.p95), past.map((one) => one.avg_time)]);
-    calls.show([past.map((one) => one.at), ...["call_count", "exceptions", "cache_hits"].map((key) => past.map((one) => one[key] / Math.max(1, Math.min(one.seconds, now() - one.at))))]);
+    const seconds = (one) => Math.max(1, Math.min(one.seconds, now() - one.at)), shown = [now() - Number(period.value), now()];
+    const drawn = past.flatMap((one, index) => [one, ...idle(one, past[index + 1]?.at ?? now())]);
+    const moments = drawn.map((one) => one.at);
+    chart.show([moments, ...["p95", "avg_time"].map((key) => drawn.map((one) => (one.call_count ? one[key] : null)))], shown);
+    calls.show([moments, ...["call_count", "exceptions", "cache_hits"].map((key) => drawn.map((one) => one[key] / seconds(one)))], shown);
     put(parts.bars, metric.histogram.length ? histogram(metric.histogram) : empty("No call was timed yet."));
     decisions.show(metric.decisions);
   }
 
-  function inForce(hijacks, impacts) {
+  function inForce(set, impacts) {
+    const hijacks = set.hijacks.filter((one) => one.progress.functions.includes(name) || one.target === name || one.progress.failures.some((bad) => bad.function === name));
     put(parts.hijacks, hijacks.map((one) => el("article", { class: "hijack" },
       el("header", {}, el("a", { href: `#/hijacks/${one.id}`, class: "mono" }, one.id), " ", strategiesOf(one).map((text) => tag(text, "accent")), " ",
         el("span", {}, plain(one.progress.summary)), " · ", plain(one.owner || "nobody"), one.reason ? `: ${plain(one.reason)}` : "", " · ", until(one.expires_at),
@@ -93,23 +99,27 @@ export function fleetFunction(main, { name, signal, query, again }) {
   }
 
   async function offers() {
+    if (buttons) return;
+    buttons = true;
     const { strategies } = await once("api/strategies");
     put(actions, strategies.filter((one) => one.allowed).map((one) => button(one.strategy.replaceAll("_", " "), () => change({ target: name, service: service || "*", strategy: one.strategy, done: again }), { "aria-label": `Hijack with ${one.strategy}`, class: one.observing ? "quiet" : "" })));
-    return true;
   }
 
   function relate(told) {
     relationPart.note(told.refused ? told.refused : `from ${exact(told.calls)} calls in ${exact(told.traces)} sampled traces; ${share(told.total ? told.self / told.total : 0)} of the time is its own`);
+    put(links, told.calls ? [el("a", { href: sampled() }, "Its traces and flame graph"), " · ", el("a", { href: sampled("errors=true") }, "those with errors")] : null);
     callers.show(told.callers || []);
     callees.show(told.callees || []);
   }
+
+  const worth = (told) => put(parts.cache, told.refused ? empty(told.refused) : verdict(told));
 
   function verdict(told) {
     const best = told.predictions.find((one) => one.ttl === told.ttl);
     return [
       el("p", {}, tag(told.verdict, { yes: "good", no: "bad" }[told.verdict] || ""), " ", told.reasons.map(plain).join("; ")),
       told.notes.length ? el("p", { class: "dim" }, told.notes.map(plain).join("; ")) : null,
-      told.predictions.length ? predictions(told) : null,
+      told.predictions.some((one) => one.hit_rate > 0) ? predictions(told) : null,
       told.verdict === "yes" ? el("p", {}, button(`Cache it for ${span(told.ttl)}`, () => change({ target: name, service: service || "*", strategy: "cache", options: { ttl: told.ttl }, done: again }), { class: "main" }), " ", best ? `about ${bytes(best.bytes)}` : "") : null,
     ];
   }
@@ -133,6 +143,13 @@ export function fleetFunction(main, { name, signal, query, again }) {
   }
 
   return { refresh, close() { for (const one of [chart, calls, decisions, callers, callees]) one.close(); } };
+}
+
+/** What lies between an interval with calls and the next: nothing was called, so that a line must not join them. */
+function idle(one, next) {
+  const end = one.at + one.seconds, nothing = { call_count: 0, exceptions: 0, cache_hits: 0, seconds: one.seconds };
+  if (next < end + one.seconds) return [];
+  return [{ ...nothing, at: end }, ...(next > end + 2 * one.seconds ? [{ ...nothing, at: next - one.seconds }] : [])];
 }
 
 export const strategiesOf = (hijack) => Object.entries(hijack.stages).flatMap(([stage, specs]) => specs.map((spec) => (stage === "*" ? "" : `${stage}: `) + Object.keys(spec)[0]));

@@ -5,12 +5,14 @@ import { choice, el, field, put, say, tag } from "../dom.js";
 import { grid } from "../grid.js";
 import { ago, count, duration, exact, plain } from "../units.js";
 
+let last = []; // what was shown last time, until the collector has answered
+
 export function functions(main, { signal, query }) {
   const text = el("input", { type: "search", value: query.get("q") || "", placeholder: "part of a name", spellcheck: "false", oninput: () => filter() });
   const service = choice([["", "all services"]], "", { onchange: () => filter() });
   const which = choice([["called", "called"], ["hijacked", "hijacked"], ["", "all"]], query.get("which") ?? "called", { onchange: () => filter() });
   const told = el("p", { class: "count", role: "status" });
-  let rows = [];
+  let rows = last;
   const table = grid([
     { title: "Function", kind: "name", sort: (row) => row.name, text: (row) => row.name, href: (row) => `#/functions/${name(row.name)}`, hint: (row) => row.name },
     { title: "Service", kind: "dim opt", sort: (row) => row.service, text: (row) => row.service },
@@ -40,7 +42,7 @@ export function functions(main, { signal, query }) {
       const key = `${one.service}\n${one.name}`;
       strategies.set(key, [...new Set([...(strategies.get(key) || []), ...one.strategies])]);
     }
-    rows = metrics.functions.map((row) => ({ ...row, low: row.name.toLowerCase(), strategies: strategies.get(`${row.service}\n${row.name}`) || [] }));
+    last = rows = metrics.functions.map((row) => ({ ...row, low: row.name.toLowerCase(), strategies: strategies.get(`${row.service}\n${row.name}`) || [] }));
     const names = [...new Set(rows.map((row) => row.service))].sort();
     if (names.join() !== [...service.options].slice(1).map((one) => one.value).join()) {
       const before = service.value;
@@ -48,5 +50,6 @@ export function functions(main, { signal, query }) {
     }
     filter();
   }
+  if (rows.length) filter();
   return { refresh, close: table.close };
 }

@@ -6,6 +6,7 @@ import { confirm, dialog, toast } from "../dialog.js";
 import { drawnText } from "../difference.js";
 import { button, el, empty, put, section, tag } from "../dom.js";
 import { grid } from "../grid.js";
+import { more } from "../more.js";
 import { ago, date, plain, span, until } from "../units.js";
 import { strategiesOf } from "./function.js";
 import { effect, effectWord } from "./impact.js";
@@ -30,18 +31,17 @@ export function hijacks(main, { name, signal, again }) {
     { title: "What", text: (row) => row.action, draw: (row) => tag(row.action, row.action === "denied" ? "bad" : "") },
     { title: "Target", kind: "name", text: (row) => (row.after || row.before || {}).target || row.hijack },
     { title: "Version", kind: "num", text: (row) => String(row.version) }, { title: "Note", kind: "cut", text: (row) => row.note, hint: (row) => row.note },
-  ], { label: "Audit log", empty: "Nothing was changed yet." });
+  ], { label: "Audit log", tall: true, empty: "Nothing was changed yet." });
+  const further = more([50, 500, 5000], again);
   const listPart = section("In force", "", list.node);
   const stalePart = section("Has had its time", "offered for removal", stale);
-  main.append(el("h1", {}, "Hijacks"), buttons, chosen, listPart, stalePart, section("History", "every version can be brought back", history), section("Audit log", "", audit.node));
+  main.append(el("h1", {}, "Hijacks"), buttons, chosen, listPart, stalePart, section("History", "every version can be brought back", history), section("Audit log", "changes, and what was refused", audit.node, further.node));
 
   async function refresh() {
     const [set, impacts, old, past, lines] = await Promise.all([
       ask("api/hijacks", { signal }), ask("api/analysis/impact", { query: { limit: 200 }, signal }), ask("api/hijacks/stale", { signal }),
-      ask("api/hijacks/history", { query: { limit: 20 }, signal }), ask("api/audit", { query: { limit: 50 }, signal }),
+      ask("api/hijacks/history", { query: { limit: 20 }, signal }), ask("api/audit", { query: { limit: further.limit }, signal }),
     ]);
-
-
     const measured = new Map(impacts.impacts.map((one) => [one.id, one]));
     const rows = set.hijacks.map((one) => ({ ...one, version: set.version, impact: measured.get(one.id) }));
     listPart.note(`${set.count}, version ${set.version}`);
@@ -52,6 +52,7 @@ export function hijacks(main, { name, signal, again }) {
     if (history.dataset.version !== String(past.version)) put(history, past.history.map((entry) => versionRow(entry, past.version)), past.history.length ? null : empty("Nothing was changed yet."));
     history.dataset.version = past.version;
     audit.show(lines.audit);
+    further.show(lines.count);
   }
 
   function head(set) {

@@ -17,6 +17,7 @@ export function overview(main, { signal, again }) {
     { name: "errors/s", colour: "--bad", format: rate },
   ]);
   const period = choice(SPANS, "900", { "aria-label": "Period", onchange: again });
+  const service = choice([["", "all services"]], "", { "aria-label": "Service", onchange: again });
   const sort = choice([["total_time", "time in all"], ["avg_time", "average"], ["max_time", "longest call"], ["exceptions", "errors"]], "total_time", { "aria-label": "Slowest by", onchange: again });
   const slowest = grid([
     { title: "Function", kind: "name", text: (row) => row.name, href: (row) => `#/functions/${name(row.name)}`, hint: (row) => row.name },
@@ -40,7 +41,7 @@ export function overview(main, { signal, again }) {
   ], { label: "Processes", empty: "No process has reported yet." });
   const warnings = el("ul", { class: "plain" });
   const drops = el("dl", { class: "facts" });
-  const chartPart = section("Calls", "", period, chart.node);
+  const chartPart = section("Calls", "", period, service, chart.node);
   const slowPart = section("Slowest functions", "", sort, slowest.node);
   const processPart = section("Processes", "", processes.node, warnings);
   const hint = el("div");
@@ -50,18 +51,24 @@ export function overview(main, { signal, again }) {
   async function refresh() {
     const [status, metrics, rates] = await Promise.all([
       ask("api/status", { signal }),
-      ask("api/metrics", { query: { limit: SLOWEST, sort: sort.value }, signal }),
-      ask("api/analysis/rates", { query: { since: period.value }, signal }),
+      ask("api/metrics", { query: { limit: SLOWEST, sort: sort.value, histograms: true, service: service.value }, signal }),
+      ask("api/analysis/rates", { query: { since: period.value, service: service.value }, signal }),
     ]);
-    const rows = metrics.functions.filter((row) => row.call_count);
-    const details = await Promise.all(rows.map((row) => ask(`api/metrics/${name(row.name)}`, { query: { since: 60, service: row.service }, signal }).catch(() => null)));
-    slowest.show(rows.map((row, index) => ({ ...row, histogram: details[index]?.histogram })));
+    served(status.services);
+    slowest.show(metrics.functions.filter((row) => row.call_count));
     numbers(status, metrics, rates.rates);
     chart.show([rates.rates.map((one) => one.at), ...["calls_per_second", "hits_per_second", "errors_per_second"].map((key) => rates.rates.map((one) => one[key]))]);
-    processes.show(status.processes);
+    processes.show(status.processes.filter((one) => !service.value || one.service === service.value));
     put(warnings, status.processes.flatMap((one) => [...(one.status.warnings || []), ...(one.status.faults || [])].slice(0, 5).map((text) => el("li", {}, tag("warning", "warn"), " ", `${plain(one.service)} (${one.pid}): ${plain(typeof text === "string" ? text : `${text.where}: ${text.error}${text.count > 1 ? `, ${text.count} times` : ""}`)}`))));
     put(hint, status.processes.length ? null : empty("No application has reported yet. Start one with ", el("code", {}, "mystic run -- python app.py"), "."));
     lost(status);
+  }
+
+  function served(names) {
+    service.hidden = names.length < 2;
+    if (names.join() === [...service.options].slice(1).map((one) => one.value).join()) return;
+    const before = service.value;
+    put(service, el("option", { value: "" }, "all services"), names.map((one) => el("option", { value: one, selected: one === before }, plain(one))));
   }
 
   function numbers(status, metrics, rates) {

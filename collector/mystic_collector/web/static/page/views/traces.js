@@ -3,21 +3,23 @@
 import { ask } from "../api.js";
 import { choice, el, empty, field, put, section, tag } from "../dom.js";
 import { flame } from "../flame.js";
+import { more } from "../more.js";
+import { suggesting } from "../suggest.js";
 import { grid } from "../grid.js";
 import { clock, date, duration, exact, now, plain } from "../units.js";
 
 const PERIODS = [["", "everything kept"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "1 hour"], ["86400", "1 day"]];
 
-export function traces(main, { signal, query, again }) {
+export function traces(main, { signal: left, query, again }) {
   const input = (key, attributes) => el("input", { value: query.get(key) || "", spellcheck: "false", onchange: search, ...attributes });
   const wanted = {
     service: choice([["", "any"]], "", { onchange: search }),
-    function: input("function", { type: "text", list: "known-functions", placeholder: "module:name", class: "mono" }),
+    function: suggesting(input("function", { type: "text", placeholder: "module:name", class: "mono" }), "functions"),
     min_duration: input("min_duration", { type: "text", inputmode: "decimal", placeholder: "0.25" }),
     errors: el("input", { type: "checkbox", checked: query.get("errors") === "true", onchange: search }),
     period: choice(PERIODS, query.get("period") || "", { onchange: search }),
   };
-  const known = el("datalist", { id: "known-functions" }), wrong = el("p", { class: "failure", role: "alert", hidden: true });
+  const wrong = el("p", { class: "failure", role: "alert", hidden: true });
   const list = grid([
     { title: "When", text: (row) => clock(row.start), hint: (row) => date(row.start) },
     { title: "Began with", kind: "name", text: (row) => row.name, href: (row) => `#/traces/${row.trace_id}`, hint: (row) => row.function },
@@ -28,38 +30,41 @@ export function traces(main, { signal, query, again }) {
     { title: "Errors", kind: "num", sort: (row) => row.errors, text: (row) => (row.errors ? String(row.errors) : ""), draw: (row) => (row.errors ? tag(String(row.errors), "bad") : "") },
   ], { label: "Traces", empty: "No trace matches." });
   const graph = flame(), graphEmpty = el("div");
-  const listPart = section("Newest", "", list.node), graphPart = section("Where the time goes", "", graph.node, graphEmpty);
+  const further = more([50, 200, 500], again);
+  const listPart = section("Newest", "", list.node, further.node), graphPart = section("Where the time goes", "", graph.node, graphEmpty);
   const form = el("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); search(); } },
-    field("Service", wanted.service), field("Function", wanted.function), field("Longer than, seconds", wanted.min_duration), field("Began within", wanted.period), field("With errors only", wanted.errors), known);
+    field("Service", wanted.service), field("Function", wanted.function), field("Longer than, seconds", wanted.min_duration), field("Began within", wanted.period), field("With errors only", wanted.errors));
   main.append(el("h1", {}, "Traces"), form, wrong, graphPart, listPart);
-  let sign = "";
+  let sign = "", asking = null;
 
   function search() {
     const asked = { service: wanted.service.value, function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(), errors: wanted.errors.checked ? "true" : "", period: wanted.period.value };
     const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value)).toString();
     history.replaceState(null, "", `#/traces${text ? `?${text}` : ""}`);
+    asking?.abort(); // what was wanted before is no longer
     again();
   }
 
   async function refresh() {
+    asking = new AbortController();
+    const signal = AbortSignal.any([left, asking.signal]);
     const status = await ask("api/status", { signal });
     if (wanted.service.options.length === 1) {
       for (const one of status.services) wanted.service.append(el("option", { value: one, selected: one === query.get("service") }, plain(one)));
-      const names = await ask("api/discovered", { query: { limit: 300 }, signal });
-      put(known, names.functions.filter((one) => one.running.length).map((one) => el("option", { value: one.function })));
     }
     const asked = {
       service: wanted.service.value, function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(),
       errors: wanted.errors.checked ? "true" : "", since: wanted.period.value ? now() - Number(wanted.period.value) : "",
     };
     try {
-      const found = await ask("api/traces", { query: { ...asked, limit: 50 }, signal });
+      const found = await ask("api/traces", { query: { ...asked, limit: further.limit }, signal });
       wrong.hidden = true;
       const longest = Math.max(...found.traces.map((one) => one.duration), 1e-9);
       list.show(found.traces.map((one) => ({ ...one, part: ((100 * one.duration) / longest).toFixed(1) })));
-      listPart.note(`${found.count} of ${exact(status.store.spans)} spans kept`);
-      const drawn = [asked.service, asked.function, wanted.period.value, found.traces[0]?.trace_id].join("\n");
-      if (!graph.looking && sign !== drawn) await draw(asked);
+      further.show(found.count);
+      listPart.note(`${exact(found.count)} traces; ${exact(status.store.spans)} spans are kept in all`);
+      const drawn = [...Object.entries(asked), wanted.period.value, found.traces[0]?.trace_id].join("\n");
+      if (!graph.looking && sign !== drawn) await draw(asked, signal);
       sign = drawn;
     } catch (error) {
       if (error.status !== 422) throw error;
@@ -68,9 +73,8 @@ export function traces(main, { signal, query, again }) {
     }
   }
 
-  async function draw(asked) {
-    const { service, function: name, since } = asked;
-    const tree = await ask("api/analysis/flame", { query: { service, function: name, since, limit: 100 }, signal });
+  async function draw(asked, signal) {
+    const tree = await ask("api/analysis/flame", { query: { ...asked, limit: 100 }, signal });
     graph.show(tree);
     put(graphEmpty, tree.traces ? null : empty("No sampled call in that period."));
     graphPart.note(`mean of ${exact(tree.traces)} sampled traces; a box looks closer`);
