@@ -10,7 +10,7 @@ from mystic_agent.native import Native
 from mystic_agent.nested import Nested
 from mystic_agent.observe.marks import Marks
 from mystic_agent.observe.meter import Meter
-from mystic_agent.plan import Plan
+from mystic_agent.plan import OBSERVED, Plan
 from mystic_agent.strategies import Note
 from mystic_agent.swap import Swapped
 
@@ -55,6 +55,8 @@ class Attached:
 
     def fallen(self, chosen: Plan) -> dict[str, str]:
         """Return hijack → reason for those of a plan that were given up here, and have not been changed since."""
+        if not self.gave_up:
+            return {}
         return {
             hijack: why
             for hijack, (strategies, why) in self.gave_up.items()
@@ -68,7 +70,9 @@ class Attached:
 
     def let_go(self) -> None:
         """Drop what strategies kept that are no longer in force; calls noted for an analysis are still to be told."""
-        chosen = self.plan if self.plan is not None and self.state in ("attached", "counting") else Plan()
+        if not self.keep:
+            return
+        chosen = self.plan if self.plan is not None and self.state in ("attached", "counting") else OBSERVED
         there = {(spec.name, owner) for spec, owner in zip(chosen.strategies, chosen.owners, strict=True)}
         named = self.plan.hijacks if self.plan is not None else ()
         for of in [of for of in list(self.notes) if of[0] not in named]:
@@ -78,7 +82,7 @@ class Attached:
 
     def forget_analysis(self) -> None:
         """Forget what was noted of calls without having been asked for."""
-        if not any(spec.name == "analyze" for spec in (self.plan or Plan()).strategies):
+        if not any(spec.name == "analyze" for spec in (self.plan or OBSERVED).strategies):
             for key in [key for key in self.keep if key[0] == "analyze"]:
                 del self.keep[key]
 
@@ -98,7 +102,7 @@ class Attached:
     def report(self) -> FunctionReport:
         """Return what the collector is told."""
         code = self.swaps[0].code if self.swaps else self.nested[0].code if self.nested else None
-        chosen = self.plan or Plan()
+        chosen = self.plan or OBSERVED
         return FunctionReport(
             function=self.name,
             state=self.state,

@@ -25,7 +25,7 @@ from mystic_agent.observe.meter import Standing
 from mystic_agent.observe.templates import COUNT as COUNTING
 from mystic_agent.observe.templates import OBSERVE as OBSERVING
 from mystic_agent.observe.trace import Tracer
-from mystic_agent.plan import Plan, Refused
+from mystic_agent.plan import OBSERVED, Plan, Refused
 from mystic_agent.roster import Roster
 from mystic_agent.scope import Scope
 from mystic_agent.strategies import Note, Subject
@@ -115,7 +115,7 @@ class Attachments:
         """Bring what is in force on one function to what should be; return True when it is hijacked."""
         before = (attached.state, attached.why, attached.plan, attached.refused)
         hijacks = () if self.off else self.hijacks
-        chosen = plan.choose(hijacks, self.stage, attached.module, attached.qualname)
+        chosen = plan.choose(hijacks, self.stage, attached.module, attached.qualname) if hijacks else None
         chosen, attached.refused = self._admitted(attached, chosen)
         standing = attached.marks.standing(chosen is not None)
         wanted = chosen is not None or (attached.default and not attached.reason)
@@ -126,11 +126,11 @@ class Attachments:
                 self._release(attached)
                 attached.state, attached.why = self._idle(attached)
             else:
-                self._install(attached, chosen or Plan())
+                self._install(attached, chosen or OBSERVED)
         except Refused as refused:
             if attached.default and not attached.reason:  # observed as it would be without the hijack
                 attached.state = "released"  # in name only: the new hook replaces the old one, and no call is missed
-                self._install(attached, Plan())
+                self._install(attached, OBSERVED)
             else:
                 self._release(attached)
             attached.state, attached.why = "failed", str(refused)
@@ -147,7 +147,7 @@ class Attachments:
 
     def _mark(self, attached: Attached, standing: Standing) -> bool:
         """Divide the figures where what is in force changes; True when it has changed."""
-        chosen = attached.plan if attached.plan is not None and attached.state in ("attached", "counting") else Plan()
+        chosen = attached.plan if attached.plan is not None and attached.state in ("attached", "counting") else OBSERVED
         names = tuple(spec.name for spec in chosen.strategies)
         return attached.marks.changed(chosen.hijacks, chosen.strategies, names, self.version, standing)
 
@@ -235,10 +235,19 @@ class Attachments:
             attached.native.install(attached.meter)
         shared = attached.module.partition(".")[0] in SHARED_WITH_AGENT
         for swap in attached.swaps:
-            subject = self._subject(attached, swap)
-            swap.install(
-                *plan.compose(chosen, subject, counting=counting, shared_with_agent=shared, agent=self.threads)
-            )
+            if chosen.strategies:
+                subject = self._subject(attached, swap)
+                hook = plan.compose(chosen, subject, shared_with_agent=shared, agent=self.threads)
+            else:
+                hook = plan.observed(
+                    attached.kind,
+                    swap.original,
+                    plan.observing(attached.meter, self.tracer),
+                    counting=counting,
+                    shared_with_agent=shared,
+                    agent=self.threads,
+                )
+            swap.install(*hook)
         if attached.nested:
             if chosen.strategies:
                 raise Refused("it is made anew at each call of the function around it, so it can only be observed")

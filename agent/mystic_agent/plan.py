@@ -46,6 +46,10 @@ class Plan(NamedTuple):
         return Plan(kept, tuple(spec for spec, _ in pairs), tuple(owner for _, owner in pairs))
 
 
+OBSERVED = Plan()
+"""Nothing but being observed."""
+
+
 def analysis(share: float) -> Plan:
     """Return the plan that notes a function's calls, at most at ``share`` of a core."""
     return Plan((), (parse_strategy({"analyze": {"share": share}}, "analyze"),), ("",))
@@ -101,9 +105,18 @@ def compose(
     Raises:
         Refused: when a strategy cannot be put on this function.
     """
+    specs = plan.strategies
+    if not specs:
+        return observed(
+            subject.kind,
+            subject.function,
+            observing(subject.meter, subject.tracer),
+            counting=counting,
+            shared_with_agent=shared_with_agent,
+            agent=agent,
+        )
     check(plan, subject)
     following: Stage = subject.function
-    specs = plan.strategies
     front: Cached | None = None
     for position in range(len(specs) - 1, -1, -1):
         spec, owner = specs[position], plan.owners[position]
@@ -112,19 +125,37 @@ def compose(
             front, following = _cache(mine, spec, following)
         else:
             following = marked(_strategy(spec.name).make(mine, spec.options, following))
-    body = (COUNT if counting and not specs else OBSERVE)[subject.kind]
-    constants: dict[str, Any] = {
-        **observing(subject.meter, subject.tracer),
-        "O": following,
-        "A": _Threads(agent),
-    }
+    body, constants = OBSERVE[subject.kind], {**observing(subject.meter, subject.tracer), "O": following}
     if front is not None and front.fast:
         body = hit([f"p{i}" for i in front.keyed]) + body
         hits = subject.meter.cell("cache", "hit", untimed=True)
         constants |= {"K": front.memory, "T": type, "H": hits, "F": FAULTS}
-    if shared_with_agent:
-        body = apart(subject.kind, body)
-    return body, constants
+    return _passing(subject.kind, body, constants, agent) if shared_with_agent else (body, constants)
+
+
+def observed(
+    kind: str,
+    function: Stage,
+    constants: dict[str, Any],
+    *,
+    counting: bool = False,
+    shared_with_agent: bool = False,
+    agent: frozenset[int] | set[int],
+) -> Hook:
+    """Return template and constants for a function that is only observed, without what strategies would need.
+
+    Args:
+        function: the rebuilt original.
+        constants: from :func:`observing`.
+        counting, shared_with_agent, agent: as for :func:`compose`.
+    """
+    body = (COUNT if counting else OBSERVE)[kind]
+    constants["O"] = function
+    return _passing(kind, body, constants, agent) if shared_with_agent else (body, constants)
+
+
+def _passing(kind: str, body: str, constants: dict[str, Any], agent: frozenset[int] | set[int]) -> Hook:
+    return apart(kind, body), {**constants, "A": _Threads(agent)}
 
 
 def _cache(subject: Subject, spec: StrategySpec, following: Stage) -> tuple[Cached, Stage]:

@@ -81,9 +81,9 @@ class Roster:
         if is_trampoline(one.function.__code__) and "<locals>" in one.qualname:
             return  # it came into being with its hook
         attached = self._named(module, one.qualname)
-        if any(inner.code is one.function.__code__ for inner in attached.nested):
+        if attached.nested and any(inner.code is one.function.__code__ for inner in attached.nested):
             return  # an instance: it has whatever the function that made it gives to all
-        if all(swap.function is not one.function for swap in attached.swaps):
+        if not attached.swaps or all(swap.function is not one.function for swap in attached.swaps):
             swap = Swapped(one.function)
             attached.swaps.append(swap)
             attached.kind = one.kind

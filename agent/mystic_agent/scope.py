@@ -107,7 +107,10 @@ class Scope:
             return True
         if not default:
             return False
-        return not self.targets or any(target.matches(module, qualname) for target in self.targets)
+        for target in self.targets:
+            if target.matches(module, qualname):
+                return True
+        return not self.targets
 
     def _own(self, name: str) -> bool:
         return name.partition(".")[0] in OWN

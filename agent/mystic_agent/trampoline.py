@@ -89,7 +89,9 @@ def marked(function: F) -> F:
 
 
 def flatten(code: CodeType) -> CodeType:
-    """Return ``code`` taking all its parameters by position, in the interpreter's own order."""
+    """Return ``code`` taking all its parameters by position, in the interpreter's own order; itself where it does."""
+    if not code.co_kwonlyargcount and not code.co_flags & (VARARGS | VARKEYWORDS):
+        return code
     return code.replace(
         co_argcount=count_parameters(code),
         co_posonlyargcount=0,

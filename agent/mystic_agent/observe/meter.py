@@ -30,10 +30,8 @@ class Standing(NamedTuple):
     decisions: dict[str, int]
 
 
-def _fresh() -> list[int]:
-    cells = [0] * (CALLS + 1)
-    cells[LOWEST], cells[HIGHEST] = _NEVER, -1
-    return cells
+_FRESH = [0] * (CALLS + 1)
+_FRESH[LOWEST], _FRESH[HIGHEST] = _NEVER, -1
 
 
 class Meter:
@@ -54,7 +52,7 @@ class Meter:
     def __init__(self, function: str, tracer: Tracer) -> None:
         self.function = function
         self.tracer = tracer
-        self.h = _fresh()
+        self.h = _FRESH.copy()
         self.seen = False
         self._low, self._high = _NEVER, -1
         self._cells: tuple[int, ...] = ()
@@ -232,7 +230,7 @@ class Meter:
         """Start from zero, as a forked child does; the list stays the same object."""
         self._lock = _thread.RLock()
         extra = len(self.h) - CALLS - 1
-        self.h[:] = _fresh() + [0] * extra
+        self.h[:] = _FRESH.copy() + [0] * extra
         self._low, self._high, self.seen = _NEVER, -1, False
         self._cells, self._reading = (), None
 
