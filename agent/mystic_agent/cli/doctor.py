@@ -18,6 +18,7 @@ from mystic_agent import __version__
 from mystic_agent.cli import collector, reach
 from mystic_agent.cli.command import Command
 from mystic_agent.cli.config import shown
+from mystic_agent.cli.embedded import LOOPBACK
 from mystic_agent.cli.failure import Failure
 from mystic_agent.cli.output import coloured, plain, show
 from mystic_agent.cli.smoke import Smoke
@@ -25,6 +26,7 @@ from mystic_agent.contract import wire
 from mystic_agent.settings import Settings, load
 
 _VERDICTS = ("ok", "note", "warn", "fail")
+_HERE = (*LOOPBACK, "0.0.0.0", "::")  # noqa: S104 - what a collector listens on
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,11 @@ def _project(settings: Settings) -> Iterator[Finding]:
         yield Finding("project root", "fail", f"{root} ({origin}) cannot be read: give this user the right to")
         return
     yield Finding("project root", "ok", f"{root} ({origin})")
-    data = os.path.join(root, ".mystic")
-    place = data if os.path.isdir(data) else root
-    if not os.access(place, os.W_OK | os.X_OK):
+    place = os.path.abspath(os.environ.get("MYSTIC_DATA_DIR", "").strip() or os.path.join(root, ".mystic"))
+    while not os.path.isdir(place):
+        place = os.path.dirname(place)
+    # Where the collector is elsewhere, so are its data.
+    if settings.host in _HERE and not os.access(place, os.W_OK | os.X_OK):
         detail = f"{place} cannot be written: a collector started here needs MYSTIC_DATA_DIR set to a folder that can"
         yield Finding("project data", "warn", detail)
 
