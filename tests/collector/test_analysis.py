@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from mystic_collector.analysis.hotspots import figures
-from mystic_collector.analysis.quantile import quantile
+from mystic_collector.analysis.quantile import quantile, quantiles
 from mystic_collector.otlp.points import rescale
 from mystic_collector.store.buckets import add, pack, subtract, unpack
 from mystic_collector.store.records import FunctionTotals
@@ -39,6 +39,9 @@ def test_quantiles_grow_and_stay_between_the_extremes(buckets: tuple[int, list[i
     found = quantile(share, buckets, zero, low, high)
     assert found == 0.0 or low <= found <= high
     assert found <= quantile(1.0, buckets, zero, low, high)
+    shares = sorted((0.0, share, 0.5, 0.95, 1.0))
+    each = [quantile(one, buckets, zero, low, high) for one in shares]
+    assert quantiles(shares, buckets, zero, low, high) == each == sorted(each)
 
 
 @given(BUCKETS, BUCKETS)

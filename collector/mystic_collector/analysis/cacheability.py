@@ -224,6 +224,13 @@ def _doubts(
 
 def _notes(seen: Workload, reach: Sequence[Touch]) -> tuple[str, ...]:
     found = [_told(one) for one in _of(reach, tuple(set(REACH) - {*REFUSING, *_DOUBTFUL}))]
+    if seen.own is not None and not seen.identity:
+        names = ", ".join(seen.own)
+        found.append(
+            f"of self it reads {names} and nothing else: cache it with identity={','.join(seen.own)}"
+            if seen.own
+            else "it does not depend on self: cache it with ignore=self"
+        )
     unkeyable = sum(seen.unkeyable.values())
     if 0 < unkeyable <= MOST_UNKEYABLE * seen.calls:
         found.append(f"{unkeyable / seen.calls:.0%} of the calls would bypass the cache: {_most(seen.unkeyable)}")
@@ -294,6 +301,7 @@ def report(seen: Workload, reach: Sequence[Touch], kind: str = "", question: Que
         "seconds_saved_per_hour": chosen.seconds_saved_per_hour if chosen else 0.0,
         "bytes": chosen.bytes if chosen else 0,
         "scope": asked.scope,
+        "options": _options(seen),
         "calls": seen.calls,
         "sampled_calls": seen.accesses,
         "sampled_share_of_keys": seen.rate,
@@ -310,6 +318,13 @@ def report(seen: Workload, reach: Sequence[Touch], kind: str = "", question: Que
         "uncomparable": dict(seen.results),
         "predictions": [_row(one, seen.observed) for one in predictions],
     }
+
+
+def _options(seen: Workload) -> dict[str, list[str]]:
+    """Return the options that a cache needs so that its keys are those that were seen."""
+    if seen.own is None or seen.identity:
+        return {}
+    return {"identity": list(seen.own)} if seen.own else {"ignore": ["self"]}
 
 
 def _row(one: Prediction, observed: float) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mystic_collector.analysis.quantile import quantile
+from mystic_collector.analysis.quantile import quantile, quantiles
 from mystic_collector.store.records import FunctionTotals, Interval
 
 _NS = 1e-9
-_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_SHARES = (0.5, 0.95, 0.99)
 
 
 def figures(totals: FunctionTotals) -> dict[str, Any]:
@@ -20,10 +20,7 @@ def figures(totals: FunctionTotals) -> dict[str, Any]:
     describe the ``timed_count`` others.
     """
     calls = totals.calls + totals.untimed
-    quantiles = {
-        name: quantile(share, totals.buckets, totals.zero, totals.min_ns, totals.max_ns) * _NS
-        for name, share in _QUANTILES.items()
-    }
+    p50, p95, p99 = quantiles(_SHARES, totals.buckets, totals.zero, totals.min_ns, totals.max_ns)
     return {
         "name": totals.function,
         "service": totals.service,
@@ -33,7 +30,9 @@ def figures(totals: FunctionTotals) -> dict[str, Any]:
         "avg_time": totals.total_ns * _NS / calls if calls else 0.0,
         "min_time": totals.min_ns * _NS,
         "max_time": totals.max_ns * _NS,
-        **quantiles,
+        "p50": p50 * _NS,
+        "p95": p95 * _NS,
+        "p99": p99 * _NS,
         "exceptions": totals.errors,
         "last_called": totals.last_ns * _NS if totals.last_ns else None,
         "processes": totals.instances,

@@ -19,15 +19,27 @@ def quantile(share: float, buckets: Buckets, zero: int, low: float, high: float)
         zero: calls of 0 ns.
         low, high: exact extremes in ns.
     """
+    return quantiles((share,), buckets, zero, low, high)[0]
+
+
+def quantiles(shares: Sequence[float], buckets: Buckets, zero: int, low: float, high: float) -> list[float]:
+    """Return the same for several shares, smallest first, in one walk."""
     offset, counts = buckets
     total = zero + sum(counts)
     if not total:
-        return 0.0
-    rank = share * total - zero
-    if rank <= 0:
-        return float(low)
-    for index, count in enumerate(counts, offset):
-        if count and rank <= count:
-            return float(min(max(2.0 ** (index + rank / count), low), high))
-        rank -= count
-    return float(high)
+        return [0.0] * len(shares)
+    found: list[float] = []
+    below, waiting = zero, iter(shares)
+    wanted = next(waiting) * total
+    try:
+        while wanted <= zero:
+            found.append(float(low))
+            wanted = next(waiting) * total
+        for index, count in enumerate(counts, offset):
+            while count and wanted - below <= count:
+                found.append(float(min(max(2.0 ** (index + (wanted - below) / count), low), high)))
+                wanted = next(waiting) * total
+            below += count
+    except StopIteration:
+        return found
+    return found + [float(high)] * (len(shares) - len(found))

@@ -48,6 +48,7 @@ def _stretch(process: str, given: dict[str, Any], body: str) -> Stretch:
         unkeyable=_counted(kinds["unkeyable"]),
         results=_counted(kinds["results"]),
         identity=str(given.get(analysis.IDENTITY, ""))[:LONGEST_TEXT],
+        own=_names(kinds.get("self")),
         accesses=[one._replace(start=base + one.start) for one in analysis.unpack(body)],
     )
 
@@ -75,6 +76,10 @@ def _whole(value: object) -> int:
 
 def _moment(value: object) -> float:
     return _whole(value) / 1e9
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    return tuple(str(name)[:LONGEST_TEXT] for name in value[:MOST_REASONS]) if isinstance(value, list) else None
 
 
 def _counted(value: object) -> dict[str, int]:

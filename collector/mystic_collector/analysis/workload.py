@@ -26,6 +26,7 @@ class Stretch:
         unkeyable: reason → calls whose arguments have no key.
         results: reason → sampled calls whose result has no digest.
         identity: the type of self when keys tell its instances apart by identity alone.
+        own: attributes by which keys tell instances apart, all that the method reads of them; None when they do not.
         accesses: with ``start`` in Unix seconds.
     """
 
@@ -40,6 +41,7 @@ class Stretch:
     unkeyable: Mapping[str, int] = field(default_factory=dict)
     results: Mapping[str, int] = field(default_factory=dict)
     identity: str = ""
+    own: tuple[str, ...] | None = None
     accesses: Sequence[Access] = ()
 
 
@@ -73,6 +75,7 @@ class Workload:
     unkeyable: Mapping[str, int] = field(default_factory=dict)
     results: Mapping[str, int] = field(default_factory=dict)
     identity: str = ""
+    own: tuple[str, ...] | None = None
 
     @property
     def accesses(self) -> int:
@@ -106,6 +109,7 @@ def workload(stretches: Iterable[Stretch], most: int = MOST_ACCESSES) -> Workloa
         unkeyable=unkeyable,
         results=results,
         identity=next((one.identity for one in reversed(chosen) if one.identity), ""),
+        own=next((one.own for one in reversed(chosen) if one.own is not None), None),
     )
 
 

@@ -85,7 +85,8 @@ _TRACES = 'document.querySelectorAll("table[aria-label=Traces] tbody tr").length
 _HEAD = '[...document.querySelectorAll("th button")].find((one) => one.textContent === "{}").click()'
 
 STEPS = (
-    _go("functions", f'{_COUNT} === "{FUNCTIONS:,} of {FUNCTIONS:,}"', "open the functions"),
+    _go("functions", 'document.querySelectorAll("tbody tr").length > 20', "open the functions"),
+    Step("all of them", "", f'{_COUNT} === "{FUNCTIONS:,} of {FUNCTIONS:,}"'),
     Step("sort them by calls", _HEAD.format("Calls"), f'{_FIRST} === "{name(FUNCTIONS - 1)}"'),
     Step("sort them by name", _HEAD.format("Function"), f'{_FIRST} === "{name(0)}"'),
     Step(
@@ -103,17 +104,21 @@ STEPS = (
     _written("Name", "", "input", f'{_COUNT} === "{FUNCTIONS:,} of {FUNCTIONS:,}"', "take it out again"),
     _go(
         f"functions/{name(7)}",
-        f'{_SHOWN} && document.querySelector("h1").textContent === "{name(7)}"',
+        f'document.querySelector("h1").textContent === "{name(7)}"'
+        ' && document.querySelector(".figure dd").textContent !== "–"',
         "open a function",
     ),
-    _go("traces", f"{_SHOWN} && {_TRACES} === 50", "open the traces"),
+    Step("its callers and all else", "", _SHOWN),
+    _go("traces", f"{_TRACES} === 50", "open the traces"),
+    Step("their flame graph", "", f'{_SHOWN} && document.querySelector(".flame .box")'),
     _written(
         "Function",
         name(7),
         "change",
-        'location.hash.includes("0007") && document.querySelector(".flame .box")?.title.includes("0007")',
+        f'location.hash.includes("0007") && {_TRACES} === 50 && !document.querySelector(".gridbox[aria-busy]")',
         "search traces of a function",
     ),
+    Step("their flame graph again", "", 'document.querySelector(".flame .box")?.title.includes("0007")'),
     _written("Longer than, seconds", "1", "change", f"{_TRACES} === 0", "search longer ones"),
     _written("Longer than, seconds", "", "change", f"{_TRACES} === 50", "take that out again"),
     Step(
@@ -138,7 +143,9 @@ STEPS = (
         'document.querySelectorAll("dialog[open] .stack > li").length === 2',
     ),
     Step("close it", 'document.querySelector("dialog").close()', '!document.querySelector("dialog")'),
-    _go("", _SHOWN, "open the overview"),
+    _go(
+        "", "document.querySelectorAll(\"table[aria-label='Slowest functions'] tbody tr\").length", "open the overview"
+    ),
 )
 
 

@@ -5,6 +5,8 @@ import { choice, el, field, put, say, tag } from "../dom.js";
 import { grid } from "../grid.js";
 import { ago, count, duration, exact, plain } from "../units.js";
 
+const FIRST = 100; // functions that are shown before all others have arrived
+
 let last = []; // what was shown last time, until the collector has answered
 
 export function functions(main, { signal, query }) {
@@ -36,13 +38,26 @@ export function functions(main, { signal, query }) {
   }
 
   async function refresh() {
-    const [metrics, hijacked] = await Promise.all([ask("api/metrics", { signal }), ask("api/hijacked", { signal })]);
+    const hijacks = ask("api/hijacked", { signal });
+    if (!rows.length) {
+      const first = await ask("api/metrics", { query: { limit: FIRST }, signal });
+      arrange(first, await hijacks);
+      if (first.total <= FIRST) return; // these are all
+    }
+    arrange(await ask("api/metrics", { signal }), await hijacks);
+  }
+
+  function arrange(metrics, hijacked) {
     const strategies = new Map();
     for (const one of hijacked.hijacked_functions) {
       const key = `${one.service}\n${one.name}`;
       strategies.set(key, [...new Set([...(strategies.get(key) || []), ...one.strategies])]);
     }
-    last = rows = metrics.functions.map((row) => ({ ...row, low: row.name.toLowerCase(), strategies: strategies.get(`${row.service}\n${row.name}`) || [] }));
+    for (const row of metrics.functions) {
+      row.low = row.name.toLowerCase();
+      row.strategies = strategies.get(`${row.service}\n${row.name}`) || [];
+    }
+    last = rows = metrics.functions;
     const names = [...new Set(rows.map((row) => row.service))].sort();
     if (names.join() !== [...service.options].slice(1).map((one) => one.value).join()) {
       const before = service.value;

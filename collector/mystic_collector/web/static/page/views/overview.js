@@ -50,14 +50,21 @@ export function overview(main, { signal, again }) {
 
   async function refresh() {
     const [status, metrics, rates] = await Promise.all([
-      ask("api/status", { signal }),
-      ask("api/metrics", { query: { limit: SLOWEST, sort: sort.value, histograms: true, service: service.value }, signal }),
-      ask("api/analysis/rates", { query: { since: period.value, service: service.value }, signal }),
+      shown(ask("api/status", { signal }), running),
+      shown(ask("api/metrics", { query: { limit: SLOWEST, sort: sort.value, histograms: true, service: service.value }, signal }), (told) => slowest.show(told.functions.filter((row) => row.call_count))),
+      shown(ask("api/analysis/rates", { query: { since: period.value, service: service.value }, signal }), ({ rates }) => drawn(rates)),
     ]);
-    served(status.services);
-    slowest.show(metrics.functions.filter((row) => row.call_count));
     numbers(status, metrics, rates.rates);
-    chart.show([rates.rates.map((one) => one.at), ...["calls_per_second", "hits_per_second", "errors_per_second"].map((key) => rates.rates.map((one) => one[key]))]);
+  }
+
+  const shown = (promise, show) => promise.then((told) => { show(told); return told; });
+
+  function drawn(rates) {
+    chart.show([rates.map((one) => one.at), ...["calls_per_second", "hits_per_second", "errors_per_second"].map((key) => rates.map((one) => one[key]))]);
+  }
+
+  function running(status) {
+    served(status.services);
     processes.show(status.processes.filter((one) => !service.value || one.service === service.value));
     put(warnings, status.processes.flatMap((one) => [...(one.status.warnings || []), ...(one.status.faults || [])].slice(0, 5).map((text) => el("li", {}, tag("warning", "warn"), " ", `${plain(one.service)} (${one.pid}): ${plain(typeof text === "string" ? text : `${text.where}: ${text.error}${text.count > 1 ? `, ${text.count} times` : ""}`)}`))));
     put(hint, status.processes.length ? null : empty("No application has reported yet. Start one with ", el("code", {}, "mystic run -- python app.py"), "."));

@@ -37,37 +37,40 @@ export function traces(main, { signal: left, query, again }) {
   main.append(el("h1", {}, "Traces"), form, wrong, graphPart, listPart);
   let sign = "", asking = null;
 
+  const service = () => (wanted.service.options.length > 1 ? wanted.service.value : query.get("service") || "");
+
   function search() {
-    const asked = { service: wanted.service.value, function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(), errors: wanted.errors.checked ? "true" : "", period: wanted.period.value };
+    const asked = { service: service(), function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(), errors: wanted.errors.checked ? "true" : "", period: wanted.period.value };
     const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value)).toString();
     history.replaceState(null, "", `#/traces${text ? `?${text}` : ""}`);
     asking?.abort(); // what was wanted before is no longer
+    list.node.setAttribute("aria-busy", "true");
     again();
   }
 
   async function refresh() {
     asking = new AbortController();
     const signal = AbortSignal.any([left, asking.signal]);
-    const status = await ask("api/status", { signal });
-    if (wanted.service.options.length === 1) {
-      for (const one of status.services) wanted.service.append(el("option", { value: one, selected: one === query.get("service") }, plain(one)));
-    }
+    const status = ask("api/status", { signal });
     const asked = {
-      service: wanted.service.value, function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(),
+      service: service(), function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(),
       errors: wanted.errors.checked ? "true" : "", since: wanted.period.value ? now() - Number(wanted.period.value) : "",
     };
     try {
-      const found = await ask("api/traces", { query: { ...asked, limit: further.limit }, signal });
+      const [found, { services, store }] = await Promise.all([ask("api/traces", { query: { ...asked, limit: further.limit }, signal }), status]);
+      if (wanted.service.options.length === 1) for (const one of services) wanted.service.append(el("option", { value: one, selected: one === query.get("service") }, plain(one)));
       wrong.hidden = true;
+      list.node.removeAttribute("aria-busy");
       const longest = Math.max(...found.traces.map((one) => one.duration), 1e-9);
       list.show(found.traces.map((one) => ({ ...one, part: ((100 * one.duration) / longest).toFixed(1) })));
       further.show(found.count);
-      listPart.note(`${exact(found.count)} traces; ${exact(status.store.spans)} spans are kept in all`);
+      listPart.note(`${exact(found.count)} traces; ${exact(store.spans)} spans are kept in all`);
       const drawn = [...Object.entries(asked), wanted.period.value, found.traces[0]?.trace_id].join("\n");
       if (!graph.looking && sign !== drawn) await draw(asked, signal);
       sign = drawn;
     } catch (error) {
       if (error.status !== 422) throw error;
+      list.node.removeAttribute("aria-busy");
       put(wrong, plain(`${error.field}: ${error.remedy}`));
       wrong.hidden = false;
     }
