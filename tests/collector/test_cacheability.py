@@ -227,6 +227,27 @@ def test_repeated_calls_with_the_same_results_are_worth_a_cache() -> None:
     assert "same result" in verdict.reasons[1]
 
 
+@pytest.mark.parametrize(
+    ("own", "note", "options"),
+    [
+        (
+            ("names", "rate"),
+            "of self it reads names, rate and nothing else: .* identity=names,rate",
+            {"identity": ["names", "rate"]},
+        ),
+        ((), "does not depend on self: .* ignore=self", {"ignore": ["self"]}),
+        (None, "", {}),
+    ],
+)
+def test_a_method_is_judged_with_what_a_cache_must_be_told_of_its_object(own, note, options) -> None:
+    work = seen(accesses(REPEATING), own=own)
+    found = report(work, [])
+    assert (found["verdict"], found["options"]) == ("yes", options)
+    assert re.search(note, "; ".join(found["notes"]))
+    open_ = report(seen(accesses(REPEATING), own=own, identity="app.Shop"), [])
+    assert (open_["verdict"], open_["options"], open_["notes"]) == ("unknown", {}, [])
+
+
 def changing(every: float) -> list[Access]:
     """Results that depend on the moment as well."""
     return [

@@ -11,8 +11,9 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.trampoline import is_trampoline
 
 DEEPEST = 6

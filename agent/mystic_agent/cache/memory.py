@@ -11,9 +11,10 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable, Hashable
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.flights import Flights
+from mystic_agent.contract.named import NamedTuple
 
 Fast = tuple[Hashable, Hashable]
 """(types, values) of a call that the trampoline can look up itself."""

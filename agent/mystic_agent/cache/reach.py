@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise, takewhile
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.ambient import SILENT, Names, ambient, behind, looked_up, unwrapped
+from mystic_agent.contract.named import NamedTuple
 
 DEEPEST = 8
 DEEPEST_FOREIGN = 1

@@ -11,9 +11,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.codec import Unencodable, decode, encode
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.guard import FAULTS
 
 LONGEST_BYTES = 2**20

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from mystic_agent.cache.sealed import Seal
+from mystic_agent.contract.named import NamedTuple
 
 
 class Shelf(Protocol):

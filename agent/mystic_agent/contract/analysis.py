@@ -37,7 +37,8 @@ END = "mystic.analysis.end"
 BASE = "mystic.analysis.base"  # Unix nanoseconds from which the packed accesses count
 CALLS = "mystic.analysis.calls"  # calls that ended in the stretch, sampled or not
 TOTAL = "mystic.analysis.total"  # nanoseconds that they took in all
-KINDS = "mystic.analysis.kinds"  # JSON: {"unkeyable": {reason: calls}, "results": {reason: sampled calls}}
+KINDS = "mystic.analysis.kinds"  # JSON, see below
+# {"unkeyable": {reason: calls}, "results": {reason: sampled calls}, "self": attributes that stood for it, or null}
 IDENTITY = "mystic.analysis.identity"  # "" or the type of self, when keys tell instances apart by identity alone
 
 REACH: dict[str, str] = {

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.guard import UNWATCHED, Ward
 from mystic_agent.observe.events import NOWHERE, Events
 from mystic_agent.observe.meter import Meter

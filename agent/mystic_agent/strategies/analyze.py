@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mystic_agent.cache.own_state import own_state
 from mystic_agent.strategies import Stage, Subject
 from mystic_agent.strategies.kept import kept
+from mystic_agent.strategies.named import holder_of
 from mystic_agent.strategies.sampler import Sampler
 from mystic_agent.strategies.selves import Selves
 
@@ -24,12 +26,11 @@ def refuse(subject: Subject, options: Mapping[str, Any]) -> str:
 
 def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stage:
     """Return a stage that notes the calls of sampled keys."""
-    method = subject.parameters[:1] == ("self",)
     sampler = kept(
         subject,
         "analyze",
         options,
-        lambda: Sampler(subject.digests(), options["share"], options["accesses"], Selves() if method else None),
+        lambda: Sampler(subject.digests(), options["share"], options["accesses"], _selves(subject)),
     )
     sampler.guard = subject.guard
     clock = sampler.clock
@@ -65,3 +66,12 @@ def make(subject: Subject, options: Mapping[str, Any], following: Stage) -> Stag
         return result
 
     return analyzed
+
+
+def _selves(subject: Subject) -> Selves | None:
+    """Return what stands for the object of a method; None for functions."""
+    if subject.parameters[:1] != ("self",):
+        return None
+    module, _, qualname = subject.name.partition(":")
+    original: Any = subject.function
+    return Selves(subject.guard.run("analyze", own_state, None, original, holder_of(module, qualname)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from time import perf_counter_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.frozen import frozen, weight
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.guard import FAULTS
 from mystic_agent.observe.span import place_now
 from mystic_agent.strategies import Subject

@@ -14,7 +14,8 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable
 from time import monotonic_ns
-from typing import NamedTuple
+
+from mystic_agent.contract.named import NamedTuple
 
 SLOTS = 10
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"

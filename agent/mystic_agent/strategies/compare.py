@@ -17,9 +17,10 @@ from types import (
     MethodDescriptorType,
     WrapperDescriptorType,
 )
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.key import Unkeyable, canonical
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.redact import HIDDEN, secret_name, show
 
 MOST_PARTS = 100_000

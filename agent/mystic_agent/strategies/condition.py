@@ -9,9 +9,10 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.condition import CALLS, OUTCOME, constant, names, parse
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.redact import class_name, kind_name
 
 MOST_ITEMS = 1_000

@@ -13,8 +13,9 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.guard import FAULTS, guard
 from mystic_agent.redact import describe
 from mystic_agent.strategies import Stage, Subject

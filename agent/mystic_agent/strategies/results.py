@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.frozen import ENTRY_BYTES, copied, frozen, reraisable, transient, weight
 from mystic_agent.cache.key import Unkeyable, canonical
 from mystic_agent.cache.memory import Entry, Fast, Memory
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.contract.outcome import BYPASS, KEPT_OUT
 from mystic_agent.guard import FAULTS
 from mystic_agent.strategies import Subject

@@ -280,6 +280,7 @@ class Sampler:
         packed = [one._replace(start=(one.start - base) / 1e9) for one in seen if one.key < threshold][:MOST_ACCESSES]
         import json
 
+        own = self._selves.own if self._selves is not None else None
         stretch: dict[str, str | int] = {
             analysis.SESSION: self.session,
             analysis.SEQUENCE: self._sequence,
@@ -289,7 +290,7 @@ class Sampler:
             analysis.BASE: int(base) + self._anchor,
             analysis.CALLS: calls,
             analysis.TOTAL: total,
-            analysis.KINDS: json.dumps({"unkeyable": unkeyable, "results": results}),
+            analysis.KINDS: json.dumps({"unkeyable": unkeyable, "results": results, "self": own}),
             analysis.IDENTITY: self._selves.identity if self._selves is not None else "",
         }
         events.put(analysis.ANALYSIS_EVENT, analysis.pack(packed), severity=DEBUG, **stretch)

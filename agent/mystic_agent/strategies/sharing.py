@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from time import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.key import Unkeyable
 from mystic_agent.cache.portable import fingerprint, portable
 from mystic_agent.cache.sealed import Unsealable
 from mystic_agent.cache.shared import Shared
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.guard import FAULTS, guard
 from mystic_agent.strategies import Subject
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable, Mapping
 from time import monotonic_ns, time_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract import wire
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.observe import events
 from mystic_agent.redact import Picture
 from mystic_agent.strategies import Stage, Subject

@@ -18,8 +18,8 @@ from __future__ import annotations
 import _thread
 from collections.abc import Callable
 from time import monotonic_ns
-from typing import NamedTuple
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.strategies.evidence import LIMIT, Evidence
 
 SHADOW, CANARY, FULL, BACK = "shadow", "canary", "full", "rolled_back"

@@ -31,6 +31,7 @@ class Told:
         self.begin, self.end = attributes.get(analysis.BEGIN), attributes.get(analysis.END)
         self.identity = attributes.get(analysis.IDENTITY)
         self.kinds = json.loads(attributes.get(analysis.KINDS, "{}"))
+        self.own = self.kinds.pop("self", None)
 
 
 def told(app, automatic=False):
@@ -65,27 +66,72 @@ def test_calls_go_through_as_they_are_and_nothing_is_decided(app, form):
 def test_every_call_is_counted_and_alike_ones_have_the_same_key(app, form):
     found = analyzed(app, FORMS[form], (1,), (2,), (1,), (1, 2), (1.0,), (True,), ("1",), (1, 2, 3), (1, 2, 3))
     keys = [one.key for one in found.accesses]
-    if form == "method":  # each call makes another object, which nothing tells apart but its identity
-        assert found.identity.endswith(".Thing")
-        assert len(set(keys)) == 9
-    else:
-        assert found.identity == ""
-        assert keys[0] == keys[2] == keys[3]  # a default given is a default left out
-        assert keys[7] == keys[8]
-        assert len(set(keys)) == 6
+    assert (found.identity, found.own) == ("", [] if form == "method" else None)  # a method that does not use self
+    assert keys[0] == keys[2] == keys[3]  # a default given is a default left out
+    assert keys[7] == keys[8]
+    assert len(set(keys)) == 6
     assert found.calls == 9
     assert all(one.flags == RESULT for one in found.accesses)
     assert found.accesses[0].result == found.accesses[2].result
 
 
-def test_a_method_of_one_object_repeats_itself(app):
-    thing = app.module.Thing()
-    app.apply("Thing.method", {"analyze": {"share": 1}})
-    for _ in range(3):
-        thing.method(1)
+OBJECTS = """
+    runs = []
+    class Shop:
+        def __init__(self, rate, names=()): self.rate, self.names, self.lock = rate, list(names), object()
+        def price(self, n): runs.append(n); return n * self.factor() + len(self.names)
+        def factor(self): return self.rate * 2
+        def told(self, n): return repr(self)[:0] + str(n)
+    class Dear(Shop): pass
+    class Odd(Shop):
+        def factor(self): return id(self)
+"""
+
+
+def told_of(app, qualname, *made):
+    app.apply(qualname, {"analyze": {"share": 1}})
+    for one in made:
+        getattr(one, qualname.partition(".")[2])(1)
     [found] = told(app)
-    assert len({one.key for one in found.accesses}) == 1
-    assert found.identity == f"{app.module.__name__}.Thing"
+    return found
+
+
+def test_a_method_of_which_the_code_does_not_tell_repeats_itself_on_one_object_alone(app_of):
+    app = app_of(OBJECTS)
+    shop = app.module.Shop(1)
+    found = told_of(app, "Shop.told", shop, shop, app.module.Shop(1))
+    assert len({one.key for one in found.accesses}) == 2
+    assert (found.identity, found.own) == (f"{app.module.__name__}.Shop", None)
+
+
+def test_objects_are_alike_to_a_method_when_all_is_alike_that_it_reads_of_them(app_of):
+    app = app_of(OBJECTS)
+    shop, dear, odd = app.module.Shop, app.module.Dear, app.module.Odd
+    made = [shop(1), shop(1), shop(2), shop(1, ["tea"]), dear(1), dear(1)]
+    found = told_of(app, "Shop.price", *made)
+    keys = [one.key for one in found.accesses]
+    assert keys[0] == keys[1]
+    assert keys[4] == keys[5]
+    assert len(set(keys)) == 4
+    assert (found.identity, found.own) == ("", ["names", "rate"])
+    made[0].rate = 2  # is another key from now on
+    made[1].factor = lambda: 7  # a method of its own
+    other = [odd(1), odd(1), made[0], made[1]]
+    found = told_of(app, "Shop.price", *other)
+    assert found.identity == f"{app.module.__name__}.Odd"
+    assert [one.key for one in found.accesses][2] == keys[2]
+    assert len({one.key for one in found.accesses}) == 4
+
+
+def test_a_cache_that_is_told_what_was_found_shares_what_was_predicted(app_of):
+    app = app_of(OBJECTS)
+    made = [app.module.Shop(rate) for rate in (1, 2, 1, 1, 2)]
+    found = told_of(app, "Shop.price", *made)
+    keys = {one.key for one in found.accesses}
+    app.module.runs.clear()
+    app.apply("Shop.price", {"cache": {"ttl": "1h", "identity": found.own}})
+    assert [one.price(1) for one in made] == [2, 4, 2, 2, 4]
+    assert len(app.module.runs) == len(keys) == 2
 
 
 def test_failures_and_times_are_noted(app):
