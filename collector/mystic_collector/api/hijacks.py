@@ -154,11 +154,13 @@ async def one_hijacked(request: Request) -> Response:
 
 
 def _about(hijack: Hijack, name: str, live: LiveFunction | None = None) -> dict[str, Any]:
+    named = {spec.name for specs in hijack.stages.values() for spec in specs}
     return {
         "name": name,
         "hijack": hijack.id,
         "service": live.service if live else hijack.service,
-        "strategies": sorted({spec.name for specs in hijack.stages.values() for spec in specs}),
+        "strategies": sorted(named),
+        "in_force": sorted(named.intersection(live.strategies)) if live else [],  # other stages have others
         "owner": hijack.owner,
         "reason": hijack.reason,
         "created_at": hijack.created_at,

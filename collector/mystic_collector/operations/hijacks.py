@@ -40,6 +40,7 @@ _HIJACKED = fields(
     hijack=TEXT,
     service=TEXT,
     strategies=list_of(TEXT),
+    in_force=list_of(TEXT),
     owner=TEXT,
     reason=TEXT,
     created_at=NUMBER,

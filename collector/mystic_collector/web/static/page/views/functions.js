@@ -51,7 +51,7 @@ export function functions(main, { signal, query }) {
     const strategies = new Map();
     for (const one of hijacked.hijacked_functions) {
       const key = `${one.service}\n${one.name}`;
-      strategies.set(key, [...new Set([...(strategies.get(key) || []), ...one.strategies])]);
+      strategies.set(key, [...new Set([...(strategies.get(key) || []), ...one.in_force])]);
     }
     for (const row of metrics.functions) {
       row.low = row.name.toLowerCase();

@@ -65,7 +65,7 @@ export function traces(main, { signal: left, query, again }) {
       list.show(found.traces.map((one) => ({ ...one, part: ((100 * one.duration) / longest).toFixed(1) })));
       further.show(found.count);
       listPart.note(`${exact(found.count)} traces; ${exact(store.spans)} spans are kept in all`);
-      const drawn = [...Object.entries(asked), wanted.period.value, found.traces[0]?.trace_id].join("\n");
+      const drawn = [...Object.values({ ...asked, since: wanted.period.value }), found.traces[0]?.trace_id].join("\n");
       if (!graph.looking && sign !== drawn) await draw(asked, signal);
       sign = drawn;
     } catch (error) {
