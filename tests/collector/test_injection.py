@@ -11,6 +11,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from mystic_collector.injection.review import answer
 from mystic_collector.injection.server import Injector
 from mystic_collector.injection.settings import InjectorSettings, load
 
+PATIENCE = 20.0
 COLLECTOR = Collector("mystic.mystic.svc", 8899, "agent:1", version="1")
 
 
@@ -253,6 +255,57 @@ def test_the_webhook_answers_over_tls_with_the_certificate_it_has_made_known() -
             async with httpx.AsyncClient(verify=ssl.create_default_context(), trust_env=False) as stranger:
                 await stranger.get(f"{url}/health", extensions=name)
         server.should_exit = True
+        await running
+
+    asyncio.run(asyncio.wait_for(conversation(), 30))
+
+
+class Asked:
+    """Trust that is given when the test says so, as slow as an API server may be."""
+
+    def __init__(self) -> None:
+        self.pems: list[bytes] = []
+        self.given = threading.Semaphore(0)
+
+    def trust(self, pem: bytes) -> bool:
+        self.pems.append(pem)
+        return self.given.acquire(timeout=PATIENCE)
+
+
+def test_a_certificate_is_renewed_in_time_and_is_trusted_at_every_moment_of_it() -> None:
+    told, late = Asked(), datetime.now(UTC)
+    now = [late - timedelta(days=340)]
+    injector = Injector(settings(), told, every=0.0, clock=lambda: now[0])
+
+    async def conversation() -> None:
+        server = injector.server()
+        running = asyncio.create_task(server.serve())
+
+        async def shown(looks: int) -> list[bytes]:
+            """Return what the API server was told, once it has been asked that often; it is trusted as before then."""
+            while not (server.started and len(told.pems) >= looks):
+                await asyncio.sleep(0.01)
+            for pem in told.pems[-2:]:
+                trusting = ssl.create_default_context(cadata=pem.decode())
+                async with httpx.AsyncClient(verify=trusting, trust_env=False) as client:
+                    url = f"https://127.0.0.1:{server.address[1]}/health"
+                    name = {"sni_hostname": "mystic-injector.mystic.svc"}
+                    assert (await client.get(url, extensions=name)).status_code in (200, 503)
+            return told.pems
+
+        [first] = await shown(1)
+        now[0] = late
+        told.given.release()
+        _, both = await shown(2)
+        assert both.startswith(first)
+        assert both.count(b"BEGIN CERTIFICATE") == 2
+        told.given.release()
+        *_, last = await shown(3)
+        assert both == first + last
+        told.given.release()
+        assert (await shown(4))[-1] == last
+        server.should_exit = True
+        told.given.release(2)
         await running
 
     asyncio.run(asyncio.wait_for(conversation(), 30))

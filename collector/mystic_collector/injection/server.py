@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -37,17 +37,26 @@ class Injector:
         settings: of the injector.
         registration: where the certificate is made known.
         every: seconds between two looks at it.
+        clock: the time, by which the certificate is renewed.
 
     Attributes:
         trusted: True once the API server knows the certificate; ``/health`` says 503 before.
     """
 
-    def __init__(self, settings: InjectorSettings, registration: Registration, every: float = EVERY) -> None:
+    def __init__(
+        self,
+        settings: InjectorSettings,
+        registration: Registration,
+        every: float = EVERY,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.settings = settings
         self.trusted = False
         self._registration = registration
         self._every = every
-        self._certificate: Certificate = certificate(settings.dns_names)
+        self._clock = clock
+        self._certificate: Certificate = certificate(settings.dns_names, clock())
+        self._next: Certificate | None = None
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._certificate.load(self._context)
@@ -95,8 +104,14 @@ class Injector:
 
     async def _watch(self) -> None:
         while True:
-            if datetime.now(UTC) > self._certificate.until - EARLY:
-                self._certificate = certificate(self.settings.dns_names)
-                self._certificate.load(self._context)
-            self.trusted = await asyncio.to_thread(self._registration.trust, self._certificate.pem)
+            self.trusted = await asyncio.to_thread(self._registration.trust, self._known())
             await asyncio.sleep(self._every if self.trusted else min(self._every, 1.0))
+
+    def _known(self) -> bytes:
+        """Return what is to be trusted: around a renewal both certificates, so that there is no moment without."""
+        if self._next is not None and self.trusted:  # the API server has known it since the last look
+            self._certificate, self._next = self._next, None
+            self._certificate.load(self._context)
+        elif self._next is None and self._clock() > self._certificate.until - EARLY:
+            self._next = certificate(self.settings.dns_names, self._clock())
+        return self._certificate.pem + (self._next.pem if self._next is not None else b"")
