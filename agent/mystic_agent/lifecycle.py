@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from mystic_agent import prefork
 from mystic_agent.guard import guard
 from mystic_agent.imports import Finder
 from mystic_agent.main_module import watch
@@ -37,6 +38,7 @@ class _Process:
     def __init__(self, settings: Settings, way: str) -> None:
         self.settings = settings
         self.way = way
+        self.pid = os.getpid()
         self.scope = Scope(settings.project_root, settings.ignore_patterns, settings.targets)
         self.agent: Agent | None = None
         self.link: Link | None = None
@@ -58,13 +60,15 @@ class _Process:
     def arrived(self, module: ModuleType) -> None:
         """Take a module that has been loaded."""
         agent = self.need()
+        if prefork.parent():
+            self._leave_to_workers()
         if agent is None:
             self.missed = not self.closed
         else:
             guard.run("arrive", agent.arrived, 0, module)
 
     def _wait(self) -> None:
-        if not self.over.acquire(timeout=PATIENCE_SECONDS):
+        if not self.over.acquire(timeout=PATIENCE_SECONDS) and not prefork.parent():
             guard.run("start", self.need, None)
             if self.missed:
                 guard.run("start", self._look, None)
@@ -79,6 +83,8 @@ class _Process:
 
         It cannot while another thread makes it and needs a module that this thread is importing.
         """
+        if os.getpid() != self.pid:
+            guard.run("fork", self.begin_anew, None)
         if self.agent is None and not self.closed and self.lock.acquire(timeout=HOLD_SECONDS):
             try:
                 if self.agent is None and not self.closed:
@@ -98,9 +104,27 @@ class _Process:
 
     def connect(self, agent: Agent) -> None:
         """Start the link of this process."""
+        if prefork.parent():
+            return
         from mystic_agent.connect import connect
 
         self.link = guard.run("connect", connect, None, agent)
+
+    def _leave_to_workers(self) -> None:
+        """Run no thread here, because this process forks past Python; what has arrived is theirs by inheritance."""
+        link, self.link = self.link, None
+        if link is not None:
+            guard.run("link.stop", link.stop, None, STOP_SECONDS)
+        prefork.call_in_workers(self.begin_worker)
+
+    def begin_worker(self) -> None:
+        """Begin in a worker that was forked past Python, or that is the very process that loaded the application."""
+        if _process is not self:
+            return
+        if os.getpid() != self.pid:
+            guard.run("fork", self.begin_anew, None)
+        elif self.agent is not None and self.link is None:
+            self.connect(self.agent)
 
     def part(self) -> None:
         """Send what is left and end the threads, within a second in all."""
@@ -127,6 +151,7 @@ class _Process:
 
     def begin_anew(self) -> None:
         """In a forked child: locks of its own, figures from zero, a link of its own."""
+        self.pid = os.getpid()
         self.lock, self.over = _thread.RLock(), _thread.allocate_lock()
         old, self.link = self.link, None
         if old is not None:

@@ -69,6 +69,8 @@ class Waits:
         threading = sys.modules.get("threading")
         if threading is None or not self._reading:
             return
+        if "uwsgi" in sys.modules:
+            return  # it forks past Python: workers inherit states of threads that are gone; to look at those crashes
         frames = sys._current_frames()
         natives = {one.ident: one.native_id for one in threading.enumerate()}
         natives[threading.main_thread().ident] = os.getpid()  # a forked child's is said to be its parent's

@@ -22,6 +22,7 @@ from mystic_agent.settings import Settings
 
 if TYPE_CHECKING:
     from tests.host.apps.receiver import Receiver
+    from tests.host.hijack.serving import Server
 
 DISCARD = 9  # no collector listens there
 PATIENCE = 20.0
@@ -149,10 +150,17 @@ class Program:
         path.write_text(textwrap.dedent(source))
         return path
 
-    def run(self, argv: Sequence[object], port: int | None = None, given: str = "", **variables: object) -> Ended:
+    def run(
+        self,
+        argv: Sequence[object],
+        port: int | None = None,
+        given: str = "",
+        python: str = sys.executable,
+        **variables: object,
+    ) -> Ended:
         """Run ``python *argv`` to its end."""
         done = subprocess.run(
-            [sys.executable, *map(str, argv)],
+            [python, *map(str, argv)],
             env=self.environ(port, **variables),
             cwd=self.folder,
             input=given,
@@ -190,3 +198,23 @@ def receiver() -> Iterator[Receiver]:
     made = Receiver()
     yield made
     made.close()
+
+
+@pytest.fixture
+def serve(program: Program, receiver: Receiver) -> Iterator[Callable[..., Server]]:
+    """Start a web server on the program's folder, with the agent and the receiver."""
+    from tests.host.hijack.serving import Servers
+
+    servers = Servers()
+    environ = program.environ(receiver.port)
+    yield lambda argv, wait=True: servers.begin(argv, environ, program.folder, wait)
+    servers.end()
+
+
+@pytest.fixture(scope="session")
+def installed() -> Callable[[str], list[str]]:
+    """Return the command of a server that is installed in an environment of its own."""
+    from tests.host.apps import environment
+
+    python = environment.install(Path(sys.executable), Path(__file__).with_name("servers.txt"))
+    return lambda name: [str(python), str(python.with_name(name))]

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import os
 import signal
-import socket
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -40,78 +34,18 @@ ASGI = """
 """
 
 
-class Server:
-    """A web server under the agent."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-
-    def ask(self) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request("GET", "/", headers={"Connection": "close"})
-            answer = connection.getresponse()
-            assert answer.status == 200
-            return answer.read().decode()
-        finally:
-            connection.close()
-
-    def ask_patiently(self) -> str:
-        """Ask again when a worker that is being replaced hangs up before it has taken the request."""
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                return self.ask()
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-
-    def ask_often(self, times: int) -> set[str]:
-        """Ask from several threads; return the processes that answered."""
-        with ThreadPoolExecutor(8) as pool:
-            return set(pool.map(lambda _: self.ask(), range(times)))
-
-    def stop(self) -> None:
-        """End it as a service manager does, and every worker with it."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(30) in (0, -signal.SIGTERM)
-
-
-@pytest.fixture
-def serve(program, receiver):
-    started = []
-
-    def begin(argv, **variables):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        with open(program.folder / "server.log", "w") as log:
-            process = subprocess.Popen(
-                [sys.executable, *(word.replace("PORT", str(port)) for word in argv)],
-                env=program.environ(receiver.port, **variables),
-                cwd=program.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                text=True,
-            )
-        started.append(process)
-        deadline = time.monotonic() + 30
-        while process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return Server(process, port)
-            time.sleep(0.02)
-        raise AssertionError((program.folder / "server.log").read_text())
-
-    yield begin
-    for process in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
-
-
-GUNICORN = ["-m", "gunicorn", "-w", "4", "-b", "127.0.0.1:PORT", "--no-control-socket", "--graceful-timeout", "10"]
+GUNICORN = [
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "-w",
+    "4",
+    "-b",
+    "127.0.0.1:PORT",
+    "--no-control-socket",
+    "--graceful-timeout",
+    "10",
+]
 
 
 @pytest.mark.parametrize("preload", [["--preload"], []], ids=["loaded before the fork", "loaded by each worker"])
@@ -150,7 +84,7 @@ def test_a_reload_of_gunicorn_loses_no_count(program, receiver, serve):
 
 def test_every_request_to_the_workers_of_uvicorn_is_counted_once(program, receiver, serve):
     program.write("site_asgi.py", ASGI)
-    server = serve(["-m", "uvicorn", "--workers", "2", "--port", "PORT", "site_asgi:app"])
+    server = serve([sys.executable, "-m", "uvicorn", "--workers", "2", "--port", "PORT", "site_asgi:app"])
     server.ask_patiently()
     server.ask_often(REQUESTS)
     server.stop()

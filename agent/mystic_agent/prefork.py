@@ -1,0 +1,54 @@
+"""uWSGI forks its workers in C, past Python: nothing registered with ``os.register_at_fork`` runs there.
+
+A worker that is forked while a thread of ours runs waits for the interpreter's lock for ever. So the process whose
+forks the workers are gets no thread of ours, and each worker is begun by the server's own hook.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mystic_agent.guard import guard
+
+_told = False
+
+
+def parent() -> bool:
+    """True in a process that uWSGI forks its workers from, or that it has yet to make its only worker."""
+    return bool(guard.run("prefork", _worker_id, None) == 0)
+
+
+def call_in_workers(begin: Callable[[], None]) -> None:
+    """Have ``begin`` called in each worker, beside what the application wants to be called there; once."""
+    guard.run("prefork", _chain, None, begin)
+
+
+def _worker_id() -> int | None:
+    worker_id = getattr(sys.modules.get("uwsgi"), "worker_id", None)
+    return worker_id() if worker_id is not None else None
+
+
+def _chain(begin: Callable[[], None]) -> None:
+    server: Any = sys.modules["uwsgi"]
+    if not getattr(server, "has_threads", 1):
+        _tell()
+    hook = getattr(server, "post_fork_hook", None)
+    if getattr(hook, "mystic", False):
+        return
+
+    def post_fork_hook() -> None:
+        if hook is not None:
+            hook()
+        begin()
+
+    post_fork_hook.mystic = True  # type: ignore[attr-defined]
+    server.post_fork_hook = post_fork_hook
+
+
+def _tell() -> None:
+    global _told
+    if not _told and sys.stderr is not None:
+        _told = True
+        sys.stderr.write("mystic: uWSGI runs no threads, so the collector is told late; give it --enable-threads\n")
