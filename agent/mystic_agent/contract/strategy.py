@@ -231,6 +231,10 @@ STRATEGIES: dict[str, dict[str, Option]] = {
         "errors": Option(option.share, 0.0, "share of calls by which it may fail more"),
         "slower": Option(option.number(0, 1000), 1.5, "times as long as the old one that most calls may take"),
         "least": Option(option.span(_LONGEST_WAIT), 0.01, "and how much longer at least before it counts"),
+        "within": Option(
+            option.span(_LONGEST_WAIT), 0.0, "how long its calls may take, the old one aside; 0: any time"
+        ),
+        "late": Option(option.share, 0.05, "share of its calls that may take longer than that"),
         "relative": Option(option.share, 0.0, "share by which numbers in results may differ"),
         "absolute": Option(option.amount(1e300), 0.0, "difference that numbers in results may have"),
         "ignore": Option(option.inside, (), "what in results may differ, e.g. created_at, items.*.id"),

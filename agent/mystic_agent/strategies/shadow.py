@@ -130,6 +130,8 @@ class _Shadow:
             window=round(options["window"] * 1e9),
             promote=options["promote"],
             rollback=options["rollback"],
+            within=round(options["within"] * 1e9),
+            late=options["late"],
         )
         self.state = kept(subject, "shadow", options, lambda: _State(Trial(rules, options["begin"], clock), behind))
         self.trial, self.subject = self.state.trial, subject

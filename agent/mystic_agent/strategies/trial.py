@@ -1,8 +1,8 @@
 """How far a new implementation has come: beside the old one, for some callers, for all; or back. Pure, but for a clock.
 
-One rule in every stage (see ``evidence``): three runs of observations, each against what is allowed. One of them that
+One rule in every stage (see ``evidence``): four runs of observations, each against what is allowed. One of them that
 speaks against the new implementation takes it back; a stage that has lasted ``window``, has seen ``minimum`` calls of
-the new implementation, and has three reassuring runs is followed by the next. A stage begins with nothing observed.
+the new implementation, and has four reassuring runs is followed by the next. A stage begins with nothing observed.
 
 - *differs*: results of the same call, of both. Allowed is the share given.
 - *fails*: of the calls that failed in only one of both, those of the new one. Allowed is the share of calls it had: one
@@ -10,7 +10,10 @@ the new implementation, and has three reassuring runs is followed by the next. A
 - *slower*: a call of the new one that took ``slower`` times as long as one of the old, and ``least`` longer. Allowed is
   every second, which is what two equal ones come to at most.
 
-In the last stage nothing is left to compare with; there, failures count against the share that the old one had.
+- *late*: a call of the new one that took longer than ``within``, where that is given. Allowed is the share ``late``.
+
+In the last stage nothing is left to compare with; there, failures count against the share that the old one had, and
+``within`` is what slowness shows by.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ class Rules(NamedTuple):
     window: int
     promote: str
     rollback: bool
+    within: int = 0
+    late: float = 0.05
 
 
 class Ran(NamedTuple):
@@ -100,7 +105,7 @@ class Trial:
         self.stage = stage
         self._since = self._clock()
         self._old, self._new = Tally(), Tally()
-        self._differs, self._fails, self._slower = Evidence(), Evidence(), Evidence()
+        self._differs, self._fails, self._slower, self._late = Evidence(), Evidence(), Evidence(), Evidence()
         self._allowed = min(1.0, self._before + self.rules.errors)  # to fail in, in the last stage
         self._last_old: int | None = None
         self._warned = False
@@ -123,6 +128,8 @@ class Trial:
                 if old.failed != new.failed:
                     self._fails.see(new.failed, 0.5)
                 self._time(old, new)
+                if self.rules.within:
+                    self._limit(new)
             return self._turn()
 
     def one(self, stage: str, is_new: bool, ran: Ran) -> Turn | None:
@@ -144,6 +151,8 @@ class Trial:
             elif self._last_old is not None:  # each call of the old one is compared with once
                 self._time(Ran(self._last_old, False), ran)
                 self._last_old = None
+            if is_new and self.rules.within:
+                self._limit(ran)
             return self._turn()
 
     def slower(self, old: Ran, new: Ran) -> bool:
@@ -154,12 +163,14 @@ class Trial:
         if not old.failed and not new.failed:
             self._slower.see(self.slower(old, new), 0.5)
 
+    def _limit(self, new: Ran) -> None:
+        if not new.failed:
+            self._late.see(new.elapsed > self.rules.within, self.rules.late)
+
     def _turn(self) -> Turn | None:
-        if self._differs.balance >= LIMIT or self._fails.balance >= LIMIT or self._slower.balance >= LIMIT:
-            worse = self._worse()
-        else:
-            worse = ""
-        if worse:
+        alarmed = self._differs.balance >= LIMIT or self._fails.balance >= LIMIT
+        alarmed = alarmed or self._slower.balance >= LIMIT or self._late.balance >= LIMIT
+        if alarmed and (worse := self._worse()):
             if self.rules.rollback:
                 return self._to(BACK, worse)
             if not self._warned:
@@ -189,6 +200,8 @@ class Trial:
         if self._slower.against:
             took = f"{self._slower.bad} of {self._slower.seen} calls took more than {rules.slower:g} times as long"
             return f"{took} as the old one, and {rules.least / 1e6:g} ms longer"
+        if self._late.against:
+            return f"{self._late.bad} of {self._late.seen} calls took longer than {rules.within / 1e6:g} ms"
         return ""
 
     def _ripe(self) -> bool:
@@ -200,12 +213,13 @@ class Trial:
             return False
         if self._new.calls < rules.minimum or self._clock() - self._since < rules.window:
             return False
-        return all(run.reassuring for run in (self._differs, self._fails, self._slower))
+        return all(run.reassuring for run in (self._differs, self._fails, self._slower, self._late))
 
     def _figures(self) -> str:
+        late = f", {self._late.bad} of {self._late.seen} late" if self.rules.within else ""
         return (
             f"{self._new.calls} calls, {self._new.failed} failed; {self._differs.bad} of {self._differs.seen} compared "
-            f"differ, {self._slower.bad} of {self._slower.seen} slower"
+            f"differ, {self._slower.bad} of {self._slower.seen} slower{late}"
         )
 
     def told(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 
 import pytest
@@ -209,3 +210,37 @@ def test_a_whole_trial_is_seldom_wrong_about_an_equal_one_and_seldom_right_about
                 one.one(one.stage, False, Ran(took, fails))
         back += one.stage == BACK
     assert back / runs <= rolled_back if rolled_back < 0.5 else back / runs >= rolled_back
+
+
+@pytest.mark.parametrize("begin", [SHADOW, CANARY, FULL])
+def test_one_that_is_late_more_often_than_allowed_is_taken_back_in_every_stage(begin):
+    chance = random.Random(11)
+    one = trial(begin, within=50 * MS, late=0.1, slower=1000.0, promote="never")
+    step = feed if begin == SHADOW else canary
+    fine = sum(len(step(one, 1, new=SLOW if chance.random() < 0.05 else FINE)) for _ in range(3000))
+    assert (fine, one.stage) == (0, begin)
+    turns = []
+    while not turns:
+        turns = step(one, 1, new=SLOW if chance.random() < 0.5 else FINE)
+    assert re.fullmatch(r"\d+ of \d+ calls took longer than 50 ms", turns[0].reason)
+    assert one.stage == BACK
+
+
+def test_without_an_objective_nothing_is_late_and_failures_are_no_lateness():
+    one = trial(FULL)
+    assert [turn for _ in range(2000) if (turn := one.one(FULL, True, SLOW))] == []
+    assert "late" not in one.told()
+    one = trial(FULL, within=10 * MS, errors=1.0)
+    canary(one, 500, new=FAILED, old=FAILED)
+    assert (one.stage, "0 of 0 late" in one.told()) == (FULL, True)
+
+
+def test_one_that_is_late_exactly_as_often_as_allowed_is_hardly_ever_taken_back():
+    lives = [random.Random(seed) for seed in range(300)]
+    back = 0
+    for chance in lives:
+        one = trial(FULL, within=50 * MS, late=0.05)
+        for _ in range(1000):
+            one.one(FULL, True, SLOW if chance.random() < 0.05 else FINE)
+        back += one.stage == BACK
+    assert back <= 300 * ALARM + 3
