@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import _socket
 import asyncio
 import gc
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +58,29 @@ def echo(greeting: bytes = b"") -> Iterator[int]:
         finally:
             server.shutdown(socket.SHUT_RDWR)
     thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("name", ["socket", "ssl"])
+def test_a_module_is_watched_once_it_is_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may look while it is being imported: ``socket.socket`` is then the one of C, or nothing yet."""
+    whole = sys.modules[name]
+    half = type(sys)(name)
+    half.__spec__ = ModuleSpec(name, None)
+    half.__spec__._initializing = True  # type: ignore[attr-defined]
+    vars(half).update(socket=_socket.socket, SSLSocket=type("SSLSocket", (socket.socket,), {}))
+    found = External(lambda function: True, ())
+    monkeypatch.setitem(sys.modules, name, half)
+    found.install()
+    try:
+        assert "connect" not in vars(socket.socket) or name == "ssl"
+        monkeypatch.setitem(sys.modules, name, whole)
+        found.install()
+        assert hasattr(socket.socket.connect, "__wrapped__")
+        assert hasattr(socket.getaddrinfo, "__wrapped__")
+        assert hasattr(ssl.SSLSocket.do_handshake, "__wrapped__")
+    finally:
+        found.remove()
+    assert "connect" not in vars(socket.socket)
 
 
 def figures(external: External) -> dict[tuple[str, str], dict[str, int]]:

@@ -27,6 +27,12 @@ MOST_NAMES = 512
 _LATER = (BlockingIOError, InterruptedError)
 
 
+def _whole(name: str) -> Any:
+    """Return a module that is loaded; None while another thread imports it, since its classes may be others then."""
+    module = sys.modules.get(name)
+    return None if getattr(getattr(module, "__spec__", None), "_initializing", False) else module
+
+
 class Sockets:
     """The connections of one process, by file descriptor.
 
@@ -45,7 +51,7 @@ class Sockets:
 
     def install(self) -> None:
         """Stand in for the methods of socket classes that are loaded and not watched yet; cheap when there are none."""
-        module = sys.modules.get("socket")
+        module = _whole("socket")
         plain = getattr(module, "socket", None)
         if plain is not None and id(plain) not in self._watched:
             self._watched.add(id(plain))
@@ -56,7 +62,7 @@ class Sockets:
                 if hasattr(plain, name):
                     self._standing.put(plain, name, self._accepting if name == "accept" else self._closing)
             self._standing.put(module, "getaddrinfo", self._looking_up)
-        secure = getattr(sys.modules.get("ssl"), "SSLSocket", None)
+        secure = getattr(_whole("ssl"), "SSLSocket", None)
         if secure is not None and id(secure) not in self._watched:
             self._watched.add(id(secure))
             self._both_ways(secure, ("send", "write"), ("read",))
