@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
-from mystic_agent.contract.outcome import SPARED
-
 from mystic_collector.store.buckets import Buckets, add, pack, subtract, unpack
+from mystic_collector.store.merged import merged_counts, merged_durations
 from mystic_collector.store.names import Names
-from mystic_collector.store.records import ERRORS, UNTIMED, CountPoint, FunctionPoint
+from mystic_collector.store.records import CountPoint, FunctionPoint
 
 WIDTH = 10
 """Seconds of one interval of the history while it is young."""
@@ -75,7 +74,8 @@ class Figures:
 
     def durations(self, instance: int, service: str, points: Sequence[FunctionPoint], now_ns: int) -> None:
         """Keep durations of one process, given in one request."""
-        for key, point in self._merged(instance, points):
+        for (function, start), point in merged_durations(points, self._names.function).items():
+            key = (function, instance, start)
             known = self._known.get(key) or self._read_duration(key)
             if point.calls <= known[0]:
                 continue
@@ -88,33 +88,11 @@ class Figures:
             growth.zero += max(0, point.zero - known[2])
             growth.buckets.append(subtract(point.buckets, known[3]))
 
-    def _merged(self, instance: int, points: Sequence[FunctionPoint]) -> Iterable[tuple[_Key, FunctionPoint]]:
-        """Number the functions. Repeated points count once; different functions under the overflow name add up."""
-        best: dict[tuple[str, int], FunctionPoint] = {}
-        for point in points:
-            known = best.get((point.function, point.start_ns))
-            if known is None or point.calls > known.calls:
-                best[point.function, point.start_ns] = point
-        merged: dict[_Key, FunctionPoint] = {}
-        for point in best.values():
-            key = (self._names.function(point.function), instance, point.start_ns)
-            merged[key] = _sum(merged[key], point) if key in merged else point
-        return merged.items()
-
     def counts(self, instance: int, service: str, points: Sequence[CountPoint], now_ns: int) -> None:
         """Keep errors and decisions of one process, given in one request."""
-        best: dict[CountPoint, CountPoint] = {}
-        for point in points:
-            same = point._replace(time_ns=0, value=0)
-            if same not in best or point.value > best[same].value:
-                best[same] = point
-        merged: dict[tuple[int, int, int, int], tuple[int, int, str]] = {}
-        for point in best.values():
-            label = self._names.label(point.strategy, point.decision, point.reason)
-            key = (self._names.function(point.function), instance, point.start_ns, label)
-            value, time_ns, _ = merged.get(key, (0, 0, ""))
-            merged[key] = (value + point.value, max(time_ns, min(point.time_ns, now_ns)), _kind(point))
-        for key, (value, time_ns, kind) in merged.items():
+        merged = merged_counts(points, self._names.function, self._names.label, now_ns)
+        for (function, start, label), (value, time_ns, kind) in merged.items():
+            key = (function, instance, start, label)
             known = self._values.get(key)
             grown = value - (self._read_count(key) if known is None else known)
             if grown <= 0:
@@ -144,27 +122,6 @@ class Figures:
         sql = "select value from counts where function = ? and instance = ? and start = ? and label = ?"
         row = self._connection.execute(sql, key).fetchone()
         return int(row[0]) if row else 0
-
-
-def _kind(point: CountPoint) -> str:
-    """Return which figure of the history the count belongs to; empty for none."""
-    if not point.strategy:
-        return {ERRORS: "errors", UNTIMED: "untimed"}.get(point.decision, "")
-    return "hits" if point.strategy == "cache" and point.decision in SPARED else ""
-
-
-def _sum(a: FunctionPoint, b: FunctionPoint) -> FunctionPoint:
-    return FunctionPoint(
-        a.function,
-        a.start_ns,
-        max(a.time_ns, b.time_ns),
-        a.calls + b.calls,
-        a.total_ns + b.total_ns,
-        min(a.min_ns, b.min_ns),
-        max(a.max_ns, b.max_ns),
-        a.zero + b.zero,
-        add((a.buckets, b.buckets)),
-    )
 
 
 def _remember(memo: dict[_K, _V], key: _K, value: _V) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -69,15 +69,19 @@ def find(connection: sqlite3.Connection, query: LogQuery) -> LogPage:
     order = "l.time desc, l.id desc" if query.after is None else "l.id"
     where = f" where {' and '.join(conditions)}" if conditions else ""
     rows = connection.execute(f"{_FOUND}{where} order by {order}", values)
-    return _page(rows, query, newest)
+    return page(map(_stored, rows), query, newest)
 
 
-def _page(rows: Iterator[tuple[Any, ...]], query: LogQuery, newest: int) -> LogPage:
+def page(records: Iterable[StoredLog], query: LogQuery, newest: int) -> LogPage:
+    """Return those of ``records``, in their order, that are meant and fit onto one page; no more are taken.
+
+    Args:
+        newest: the highest id there is.
+    """
     found: list[StoredLog] = []
     text, size = query.text.casefold(), 0
     last: Cursor | None = None
-    for examined, row in enumerate(rows):
-        stored = _stored(row)
+    for examined, stored in enumerate(records):
         matches = _matches(stored.row, query, text)
         size += len(stored.row.body) + len(stored.row.attributes) if matches else 0
         full = len(found) >= query.limit or (found and size > MOST_PAGE_BYTES)
