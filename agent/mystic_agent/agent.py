@@ -240,6 +240,7 @@ class Agent:
         return {
             "agent": __version__,
             "python": sys.version.split()[0],
+            "host": os.uname().nodename,  # of a pod: its name
             "program": " ".join(sys.orig_argv[:4])[:200],
             "way": self.way,
             "overhead": round(self.governor.share + self.rota.share, 6),

@@ -15,6 +15,7 @@ MOST_INSTANCES = 100
 """Processes named one by one for one function."""
 
 _MOST_REASONS = 5
+_LONGEST_HOST = 255
 _ABSENT = "it has not reported this function: the module is not loaded there, or its settings leave it out"
 
 Reported = tuple[Process, FunctionReport]
@@ -96,6 +97,7 @@ def _row(process: Process, one: FunctionReport) -> dict[str, Any]:
     return {
         "instance": process.instance,
         "pid": process.pid,
+        "host": str(process.status.get("host", ""))[:_LONGEST_HOST],
         "state": one.state,
         "reason": one.reason,
         "strategies": one.strategies,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
@@ -39,7 +41,7 @@ def test_the_overview_shows_processes_totals_and_what_was_lost(window: Window, m
     window.says(f"{summary['called_functions']} called")
     [process] = status["processes"]
     cells = window.row("Processes", "market")
-    assert cells[:3] == ["market", str(process["pid"]), "development"]
+    assert cells[:4] == ["market", os.uname().nodename, str(process["pid"]), "development"]
     assert cells[-1] == "connected"
     window.says("nothing was lost")
     names = page.get_by_role("table", name="Slowest functions").locator("tbody td.name").all_inner_texts()

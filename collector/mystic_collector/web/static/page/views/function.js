@@ -138,7 +138,7 @@ export function fleetFunction(main, { name, signal, query, again }) {
   }
 
   function where(rows) {
-    put(parts.where, rows.flatMap((row) => row.instances.map((one) => el("p", {}, tag(one.state, one.state === "attached" ? "good" : one.state === "failed" ? "bad" : ""), ` ${plain(row.service)} (${one.pid}) `, el("span", { class: "dim" }, one.strategies.join(", ")),
+    put(parts.where, rows.flatMap((row) => row.instances.map((one) => el("p", {}, tag(one.state, one.state === "attached" ? "good" : one.state === "failed" ? "bad" : ""), ` ${plain(row.service)} (${[one.host, one.pid].filter(Boolean).map(plain).join(", ")}) `, el("span", { class: "dim" }, one.strategies.join(", ")),
       one.reason ? el("span", {}, `: ${plain(one.reason)}`) : null, one.references.length ? el("span", { class: "dim" }, ` not reached: ${one.references.map((ref) => plain(typeof ref === "string" ? ref : JSON.stringify(ref))).join(", ")}`) : null))), rows.length ? null : empty("No living process has it."));
   }
 

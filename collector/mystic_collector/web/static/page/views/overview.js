@@ -32,7 +32,8 @@ export function overview(main, { signal, again }) {
   ], { label: "Slowest functions", empty: "No function was called yet." });
   const processes = grid([
     { title: "Service", kind: "name", text: (row) => row.service },
-    { title: "PID", kind: "num", text: (row) => String(row.pid || "") },
+    { title: "Host or pod", kind: "cut opt", text: (row) => row.status.host || "", hint: (row) => row.status.host || "" },
+    { title: "PID", kind: "num", text: (row) => String(row.pid || ""), hint: (row) => [row.status.program, row.status.python && `Python ${row.status.python}`].filter(Boolean).join(", ") },
     { title: "Stage", text: (row) => row.stage },
     { title: "Functions", kind: "num", text: (row) => exact(row.functions.attached || 0), hint: (row) => Object.entries(row.functions).map(([state, many]) => `${many} ${state}`).join(", ") },
     { title: "Overhead", kind: "num", text: (row) => (row.overhead === null ? "–" : share(row.overhead)), hint: () => "of one core, measured by the process itself" },

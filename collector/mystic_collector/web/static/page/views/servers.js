@@ -79,7 +79,7 @@ function follow(server, signal) {
     state(row) {
       if (row.state !== was && source.readyState === EventSource.CLOSED) open();
       was = row.state;
-      const told = [["State", [row.state, row.detail].filter(Boolean).join(": ")], ["Remedy", row.remedy], ["For clients", row.path], ["Container", row.identity], ["Ready after", row.started_at && row.created_at ? duration(row.started_at - row.created_at) : ""], ["Type", [row.spec.server_type, row.spec.package, row.spec.image].filter(Boolean).join(" · ")]];
+      const told = [["State", [row.state, row.detail].filter(Boolean).join(": ")], ["Remedy", row.remedy], ["For clients", address(row.path.replace(/^\//, "")).href], ["Container", row.identity], ["Ready after", row.started_at && row.created_at ? duration(row.started_at - row.created_at) : ""], ["Type", [row.spec.server_type, row.spec.package, row.spec.image].filter(Boolean).join(" · ")]];
       put(facts, told.filter(([, text]) => text).flatMap(([term, text]) => [el("dt", {}, term), el("dd", { class: "mono" }, plain(String(text)))]));
     },
     close() { source.close(); },
