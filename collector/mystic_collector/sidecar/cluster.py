@@ -202,17 +202,18 @@ class Cluster:
             _request_timeout=(PATIENCE[0], _FOLLOWED if follow else PATIENCE[1]),
         )
 
-    def attach(self, name: str) -> tuple[str, Mapping[str, str], ssl.SSLContext | None, str | None]:
-        """Return WebSocket address, headers, TLS and server name for standard input and output; for threads."""
+    def websocket(
+        self, name: str, what: str, asked: Mapping[str, str]
+    ) -> tuple[str, Mapping[str, str], ssl.SSLContext | None, str | None]:
+        """Return address, headers, TLS and server name of a pod's WebSocket, such as ``attach``; for threads."""
         configuration = self.api().api_client.configuration
         where = urlsplit(configuration.host)
-        asked = urlencode({"container": CONTAINER, "stdin": "true", "stdout": "true", "stderr": "false"})
         scheme = "wss" if where.scheme == "https" else "ws"
-        path = f"{where.path.rstrip('/')}/api/v1/namespaces/{self.namespace}/pods/{name}/attach"
+        path = f"{where.path.rstrip('/')}/api/v1/namespaces/{self.namespace}/pods/{name}/{what}"
         key = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         headers = {"Authorization": key} if key else {}
         secure = _tls(configuration) if scheme == "wss" else None
-        return f"{scheme}://{where.netloc}{path}?{asked}", headers, secure, configuration.tls_server_name
+        return f"{scheme}://{where.netloc}{path}?{urlencode(asked)}", headers, secure, configuration.tls_server_name
 
     def close(self) -> None:
         """Let go of its connections."""

@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, SS
 from mystic_collector.servers.errors import EngineUnavailable, Forbidden, Rejected, ServersError
 
 RIGHTS = "bind the Role of deploy/kubernetes/sidecar/rbac.yaml to the sidecar's ServiceAccount"
+FORWARDING = "bind the Role of deploy/kubernetes/sidecar/rbac-forward.yaml too, or set MCP_SIDECAR_REACH=address"
 _BUSY = (0, 408, 429, 500, 502, 503, 504)
 
 
@@ -77,7 +78,7 @@ def _forbidden(text: str, lowered: str) -> ServersError:
     if " cannot " in lowered:
         who = text.partition('User "')[2].partition('"')[0] or "this account"
         what = text.partition("cannot ")[2] or text
-        return Forbidden(f"{who} may not {what}", RIGHTS)
+        return Forbidden(f"{who} may not {what}", FORWARDING if "portforward" in lowered else RIGHTS)
     return Rejected(f"the cluster does not allow it: {text}", "ask who runs the cluster")
 
 

@@ -20,6 +20,7 @@ from mystic_collector.servers.spec import ServerSpec
 from mystic_collector.sidecar import logs
 from mystic_collector.sidecar.cluster import Cluster
 from mystic_collector.sidecar.fleet import Held, Site
+from mystic_collector.sidecar.forward import forwarded
 from mystic_collector.sidecar.pod import (
     MAIN,
     REQUEST,
@@ -194,17 +195,20 @@ class KubernetesServers(PodSessions):
             raise NotRunning(f"the server {name!r} is {found.state}{detail}", found.remedy or "wait until it runs")
         with self._idle.used(held.spec):
             if held.spec.transport != "stdio":
-                yield self._endpoint(held)
+                async with self._endpoint(held) as endpoint:
+                    yield endpoint
                 return
             async with self._session(held) as pipe:
                 yield pipe
 
-    def _endpoint(self, held: Held) -> Endpoint:
-        where = (held.pod.get("status") or {}).get("podIP", "")
-        host = f"[{where}]" if ":" in where else where
-        return Endpoint(
-            f"http://{host}:{held.spec.port}{held.spec.path}", "sse" if held.spec.transport == "sse" else "http"
-        )
+    @asynccontextmanager
+    async def _endpoint(self, held: Held) -> AsyncIterator[Endpoint]:
+        spec = held.spec
+        if self._settings.reach == "forward":
+            async with forwarded(held.site.cluster, held.pod["metadata"]["name"], spec.port) as (host, port):
+                yield _at(host, port, spec)
+        else:
+            yield _at((held.pod.get("status") or {}).get("podIP", ""), spec.port, spec)
 
     async def _adopted(self) -> None:
         if all(site.adopted for site in self._sites.values()):
@@ -252,3 +256,8 @@ class KubernetesServers(PodSessions):
         for site in self._sites.values():
             await site.pods.close()
             site.cluster.close()
+
+
+def _at(where: str, port: int, spec: ServerSpec) -> Endpoint:
+    host = f"[{where}]" if ":" in where else where
+    return Endpoint(f"http://{host}:{port}{spec.path}", "sse" if spec.transport == "sse" else "http")

@@ -14,6 +14,7 @@ from mystic_collector.settings import load as load_collector
 
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 RESTARTS = ("Never", "OnFailure")
+REACHES = ("address", "forward")
 _NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PREFIX = re.compile(r"[a-z](?:[a-z0-9-]{0,22}[a-z0-9])?")
 _CONTEXT = re.compile(r"[A-Za-z0-9@:._/-]{1,253}")
@@ -32,6 +33,7 @@ class SidecarSettings:
         contexts: of the kubeconfig, beside the own cluster, in which servers may be placed.
         pull_policy: of images.
         restart: what becomes of a server that listens and has failed.
+        reach: how servers that listen are reached: by their pod's address, or by a port that the API server forwards.
         grace: seconds that a server has to end.
         most, most_sessions: servers at a time, and sessions of one stdio server.
         images: server type → image, where that is not the usual one.
@@ -49,6 +51,7 @@ class SidecarSettings:
     contexts: tuple[str, ...] = ()
     pull_policy: str = "IfNotPresent"
     restart: str = "Never"
+    reach: str = "address"
     grace: int = 2
     most: int = 20
     most_sessions: int = 8
@@ -84,6 +87,7 @@ def load(environ: Mapping[str, str] | None = None) -> SidecarSettings:
         contexts=_contexts(env),
         pull_policy=_one_of(env, "MCP_SIDECAR_PULL_POLICY", PULL_POLICIES),
         restart=_one_of(env, "MCP_SIDECAR_RESTART", RESTARTS),
+        reach=_one_of(env, "MCP_SIDECAR_REACH", REACHES),
         grace=_whole(env, "MCP_SIDECAR_GRACE", 2, 600),
         most=shared.servers_max,
         most_sessions=shared.servers_max_sessions,
