@@ -86,7 +86,10 @@ ALONE: dict[str, Line] = {
     "rollout, stays with the old one": _line("rollout", {"to": "", "share": 0, "key": "a"}),
     "shadow, not in the sample": _line("shadow", {"to": "", "sample": 0}),
     "shadow, new one beside": _line("shadow", {"to": "", "promote": "never"}, calls=MOST - 20, begin=_drained),
-    "shadow, full": _line("shadow", {"to": "", "begin": "full"}),
+    "shadow, canary": _line(
+        "shadow", {"to": "", "begin": "canary", "share": 0.5, "sample": 0, "promote": "never"}, kinds=BOTH
+    ),
+    "shadow, full": _line("shadow", {"to": "", "begin": "full"}, kinds=BOTH),
     "circuit_breaker, closed": _line("circuit_breaker", kinds=BOTH),
     "retry, nothing fails": _line("retry", kinds=BOTH),
     "rate_limit, allowed": _line("rate_limit", {"rate": 1e6, "burst": 1_000_000}, kinds=BOTH),
