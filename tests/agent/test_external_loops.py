@@ -261,7 +261,7 @@ def test_a_failure_of_the_watch_does_not_reach_the_call() -> None:
     external = External(broken, ())
     external.install()
     try:
-        external._loops._talking.open = None  # type: ignore[assignment, method-assign]
+        external._talking.open = None  # type: ignore[assignment, method-assign]
         before = sum(one["count"] for one in guard.to_json())
         with echo() as port:
             assert run(talk(port, b"fine")) == b"fine"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container
+from typing import TYPE_CHECKING
 
 from mystic_agent.external.ledger import Ledger
-from mystic_agent.external.loops import Loops
 from mystic_agent.external.processes import Processes
 from mystic_agent.external.sockets import Sockets
 from mystic_agent.external.talk import Talking
 from mystic_agent.external.waits import Waits
 from mystic_agent.records import Count
+
+if TYPE_CHECKING:
+    from mystic_agent.external.loops import Loops
 
 
 class External:
@@ -23,22 +27,28 @@ class External:
 
     def __init__(self, project: Callable[[str], bool], threads: Container[int]) -> None:
         self._ledger = Ledger()
-        talking = Talking(self._ledger, project)
-        self._sockets = Sockets(talking, threads)
-        self._loops = Loops(talking, self._sockets.talk)
+        self._talking = Talking(self._ledger, project)
+        self._sockets = Sockets(self._talking, threads)
+        self._loops: Loops | None = None  # where uvloop is
         self._processes = Processes(self._ledger, project)
         self._waits = Waits(self._ledger, project, threads, self._sockets.followed)
 
     def install(self) -> None:
         """Watch what is loaded and not watched yet; to be called again when more may be loaded."""
         self._sockets.install()
-        self._loops.install()
+        if self._loops is None and "uvloop" in sys.modules:
+            from mystic_agent.external.loops import Loops
+
+            self._loops = Loops(self._talking, self._sockets.talk)
+        if self._loops is not None:
+            self._loops.install()
         self._processes.install()
 
     def remove(self) -> None:
         """Put everything back."""
         self._processes.remove()
-        self._loops.remove()
+        if self._loops is not None:
+            self._loops.remove()
         self._sockets.remove()
 
     def look(self, seconds: float) -> None:
