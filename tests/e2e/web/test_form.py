@@ -73,7 +73,7 @@ def test_a_hijack_with_every_strategy_comes_out_of_the_form_as_it_went_in(window
     form.get_by_role("button", name="Dry run").click()
     expect(form.locator(".diff > span")).to_have_count(2)
     form.get_by_role("button", name="Replace").click()
-    page.get_by_text("nowhere:f: replaced").wait_for()
+    page.locator(".toast", has_text="nowhere:f: replaced").wait_for()
     told = market.api(f"/api/hijacks/{made}")
     assert told["reason"] == "only the reason"
     assert told["stages"] == before
@@ -145,7 +145,7 @@ def test_strategies_are_added_ordered_and_taken_out_by_keyboard_tried_put_and_un
     assert stages_of(market, made) == before, "a dry run changes nothing"
 
     form.get_by_role("button", name="Replace").press("Enter")
-    page.get_by_text("market:label: replaced").wait_for()
+    page.locator(".toast", has_text="market:label: replaced").wait_for()
     until(lambda: market.service.call(item="mug")["returned"]["label"] == {"total": 1}, "the effect")
     after = stages_of(market, made)
     assert {stage: [next(iter(spec)) for spec in specs] for stage, specs in after.items()} == {
@@ -153,7 +153,7 @@ def test_strategies_are_added_ordered_and_taken_out_by_keyboard_tried_put_and_un
         "development": ["mock"],
     }
     page.get_by_role("button", name="Undo", exact=True).click()
-    page.get_by_text("back to version").wait_for()
+    page.locator(".toast", has_text="back to version").wait_for()
     assert stages_of(market, made) == before
     until(lambda: market.service.call(item="mug")["returned"]["label"] == "<b>mug</b>", "the way back")
 
@@ -163,7 +163,7 @@ def test_an_undo_takes_nothing_back_that_somebody_else_has_done_since(window: Wi
     page, form = open_form(window, made)
     form.get_by_label("Reason").fill("mine")
     form.get_by_role("button", name="Replace").click()
-    page.get_by_text("market:label: replaced").wait_for()
+    page.locator(".toast", has_text="market:label: replaced").wait_for()
     put(market, {"*": ["observe"]}, "market:price")
     page.get_by_role("button", name="Undo", exact=True).click()
     expect(page.locator(".toast.bad")).to_contain_text("changed")

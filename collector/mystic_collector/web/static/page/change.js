@@ -2,7 +2,7 @@
 
 import { actor, ask, once, post } from "./api.js";
 import { dialog, toast } from "./dialog.js";
-import { difference, drawn, drawnText } from "./difference.js";
+import { difference, drawn, drawnChanges } from "./difference.js";
 import { button, el, field, put, tag } from "./dom.js";
 import { stack } from "./stack.js";
 import { suggesting } from "./suggest.js";
@@ -100,9 +100,12 @@ async function undo(to, seen, done) {
 
 /** Shows what undoing would change, then does it. */
 export async function undoFirst(to, done) {
-  let told;
-  try { told = await post("api/hijacks/undo", to === undefined ? {} : { to }, { query: { dry_run: true } }); } catch (error) { toast(error.text || error.message, "bad"); return; }
-  dialog("Undo", (close) => el("div", {}, el("p", {}, `Back to version ${told.to}. This is what changes:`), drawnText(told.text || "nothing"),
+  let told, strategies;
+  try {
+    ({ strategies } = await once("api/strategies"));
+    told = await post("api/hijacks/undo", to === undefined ? {} : { to }, { query: { dry_run: true } });
+  } catch (error) { toast(error.text || error.message, "bad"); return; }
+  dialog("Undo", (close) => el("div", {}, el("p", {}, `Back to version ${told.to}. This is what changes:`), drawnChanges(told.changes, strategies),
     told.left_out.length ? el("p", {}, `Left out, because their time is over: ${told.left_out.join(", ")}`) : null,
     el("div", { class: "row end" }, button("Cancel", close), button("Undo", async () => {
       close();

@@ -9,7 +9,7 @@ const shown = (place, value) => (place === "expires_at" ? (value ? date(value) :
 
 /** Writes the strategies of a hijack as places; each has its name, and each option is one of `usual` or is not. */
 function strategiesOf(hijack, usual, into) {
-  for (const [stage, specs] of Object.entries(hijack.stages)) {
+  for (const [stage, specs] of Object.entries(hijack.stages || {})) {
     specs.forEach((spec, index) => {
       const [name, options] = Object.entries(spec)[0], place = `stages.${stage}[${index}]`;
       into.set(place, { text: name });
@@ -32,7 +32,7 @@ export function difference(before, after, strategies) {
   const sides = [before, after].map((one) => {
     const found = new Map();
     if (one) {
-      for (const key of SHOWN) found.set(key, { text: shown(key, one[key]) });
+      for (const key of SHOWN) if (one[key] !== undefined) found.set(key, { text: shown(key, one[key]) });
       strategiesOf(one, usual, found);
     }
     return found;
@@ -45,13 +45,26 @@ export function difference(before, after, strategies) {
   });
 }
 
+const KIND = { "+": "added", "-": "removed" };
+const line = (sign, text, inside = "") => el("span", { class: KIND[sign] || "" }, `${inside}${sign} ${plain(text)}\n`);
+const sheet = (...lines) => el("pre", { class: "diff", tabindex: "0", "aria-label": "Difference" }, ...lines);
+
 export function drawn(rows) {
-  return el("pre", { class: "diff", tabindex: "0", "aria-label": "Difference" }, rows.length ? rows.map(([sign, place, text]) => el("span", { class: sign === "+" ? "added" : "removed" }, `${sign} ${place}: ${plain(text)}\n`)) : "nothing");
+  return sheet(rows.length ? rows.map(([sign, place, text]) => line(sign, `${place}: ${text}`)) : "nothing");
 }
 
-/** A text in which lines begin with + or -, as the API gives it. */
+/** Changes between two versions, as the API tells them: of each hijack the fields that differ. */
+export function drawnChanges(changes, strategies) {
+  const side = (one, which) => Object.fromEntries(one.fields.filter((field) => field[which] !== null).map((field) => [field.field, field[which]]));
+  return sheet(changes.length ? changes.flatMap((one) => [
+    line({ added: "+", removed: "-" }[one.change] || "~", `${one.hijack} on ${one.target}: ${one.change}`),
+    ...difference(side(one, "before"), side(one, "after"), strategies).map(([sign, place, text]) => line(sign, `${place}: ${text}`, "  ")),
+  ]) : "nothing");
+}
+
+/** A text in which lines begin with + or -, such as a patch. */
 export function drawnText(text) {
-  return el("pre", { class: "diff", tabindex: "0", "aria-label": "Difference" }, text.split("\n").map((line) => {
+  return sheet(text.split("\n").map((line) => {
     const sign = line.trimStart()[0];
     return el("span", { class: sign === "+" ? "added" : sign === "-" ? "removed" : "" }, `${plain(line)}\n`);
   }));

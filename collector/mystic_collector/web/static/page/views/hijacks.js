@@ -1,9 +1,9 @@
 // Everything that is in force: who, why, until when, how far, to what effect; and the way back.
 
-import { ask, post } from "../api.js";
+import { ask, name as path, once, post } from "../api.js";
 import { change, release, undoFirst } from "../change.js";
 import { confirm, dialog, toast } from "../dialog.js";
-import { drawnText } from "../difference.js";
+import { drawnChanges, drawnText } from "../difference.js";
 import { button, el, empty, put, section, tag } from "../dom.js";
 import { grid } from "../grid.js";
 import { more } from "../more.js";
@@ -32,15 +32,15 @@ export function hijacks(main, { name, signal, again }) {
     { title: "Target", kind: "name", text: (row) => (row.after || row.before || {}).target || row.hijack },
     { title: "Version", kind: "num", text: (row) => String(row.version) }, { title: "Note", kind: "cut", text: (row) => row.note, hint: (row) => row.note },
   ], { label: "Audit log", tall: true, empty: "Nothing was changed yet." });
-  const further = more([50, 500, 5000], again);
+  const further = more([50, 500, 5000], again), earlier = more([20, 200, 1000], again);
   const listPart = section("In force", "", list.node);
   const stalePart = section("Has had its time", "offered for removal", stale);
-  main.append(el("h1", {}, "Hijacks"), buttons, chosen, listPart, stalePart, section("History", "every version can be brought back", history), section("Audit log", "changes, and what was refused", audit.node, further.node));
+  main.append(el("h1", {}, "Hijacks"), buttons, chosen, listPart, stalePart, section("History", "every version can be brought back", history, earlier.node), section("Audit log", "changes, and what was refused", audit.node, further.node));
 
   async function refresh() {
-    const [set, impacts, old, past, lines] = await Promise.all([
+    const [set, impacts, old, past, lines, { strategies }] = await Promise.all([
       ask("api/hijacks", { signal }), ask("api/analysis/impact", { query: { limit: 200 }, signal }), ask("api/hijacks/stale", { signal }),
-      ask("api/hijacks/history", { query: { limit: 20 }, signal }), ask("api/audit", { query: { limit: further.limit }, signal }),
+      ask("api/hijacks/history", { query: { limit: earlier.limit }, signal }), ask("api/audit", { query: { limit: further.limit }, signal }), once("api/strategies"),
     ]);
     const measured = new Map(impacts.impacts.map((one) => [one.id, one]));
     const rows = set.hijacks.map((one) => ({ ...one, version: set.version, impact: measured.get(one.id) }));
@@ -49,8 +49,10 @@ export function hijacks(main, { name, signal, again }) {
     head(set);
     one(rows, measured);
     outdated(old.stale, rows);
-    if (history.dataset.version !== String(past.version)) put(history, past.history.map((entry) => versionRow(entry, past.version)), past.history.length ? null : empty("Nothing was changed yet."));
-    history.dataset.version = past.version;
+    const sign = `${past.version} ${past.count}`;
+    if (history.dataset.sign !== sign) put(history, past.history.map((entry) => versionRow(entry, past.version, strategies)), past.history.length ? null : empty("Nothing was changed yet."));
+    history.dataset.sign = sign;
+    earlier.show(past.count);
     audit.show(lines.audit);
     further.show(lines.count);
   }
@@ -85,7 +87,7 @@ export function hijacks(main, { name, signal, again }) {
     if (chosen.dataset.sign === sign) return;
     chosen.dataset.sign = sign;
     put(chosen, section(plain(found.target), `hijack ${found.id}`,
-      el("dl", { class: "facts" }, facts(found).flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, plain(text))])),
+      el("dl", { class: "facts" }, facts(found).flatMap(([term, text]) => [el("dt", {}, term), el("dd", {}, typeof text === "string" ? plain(text) : text)])),
       el("div", { class: "actions" }, button("Change", () => change({ known: found, done: again })), button("Renew", () => renew(found)), button("As a patch of the source", () => exported(found)), button("Release", () => release(found, again), { class: "danger" })),
       found.progress.failures.map((bad) => el("p", { class: "failure" }, `${plain(bad.function)}: ${plain(bad.reason)}`)),
       found.progress.notes.slice(0, 10).map((said) => el("p", { class: "dim" }, `process ${said.pid}: ${plain(said.note)}`)),
@@ -93,7 +95,7 @@ export function hijacks(main, { name, signal, again }) {
       effect(told) || empty("No call was measured yet.")));
   }
 
-  const facts = (row) => [["State", row.progress.summary], ["Service", row.service === "*" ? "all" : row.service], ["Owner", row.owner || "nobody"], ["Reason", row.reason || "none given"], ["Since", `${date(row.created_at)} (${span(row.age)})`], ["Ends", row.expires_at ? `${date(row.expires_at)} (${until(row.expires_at)})` : "never"], ["Functions", row.progress.functions.slice(0, 20).join(", ") || "none yet"]];
+  const facts = (row) => [["State", row.progress.summary], ["Service", row.service === "*" ? "all" : row.service], ["Owner", row.owner || "nobody"], ["Reason", row.reason || "none given"], ["Since", `${date(row.created_at)} (${span(row.age)})`], ["Ends", row.expires_at ? `${date(row.expires_at)} (${until(row.expires_at)})` : "never"], ["Functions", row.progress.functions.length ? el("span", { class: "mono" }, row.progress.functions.slice(0, 20).flatMap((one, index) => [index ? ", " : "", el("a", { href: `#/functions/${path(one)}` }, plain(one))]), row.progress.functions.length > 20 ? ` and ${row.progress.functions.length - 20} more` : "") : "none yet"]];
 
   async function renew(row) {
     try { await post(`api/hijacks/${row.id}/renew`, {}, { seen: row.version }); toast("the lease begins anew", "good"); } catch (error) { toast(error.text || error.message, "bad"); }
@@ -118,10 +120,10 @@ export function hijacks(main, { name, signal, again }) {
     }));
   }
 
-  function versionRow(entry, latest) {
+  function versionRow(entry, latest, strategies) {
     const title = entry.changes.map((one) => `${one.change} ${one.target}`).join(", ") || `${entry.action} ${entry.services.join(", ")}`;
     return el("details", {}, el("summary", {}, el("span", { class: "num" }, `${entry.version}`), " ", el("time", {}, date(entry.at)), " ", plain(entry.actor), " ", el("strong", {}, plain(title)), entry.note ? ` (${plain(entry.note)})` : ""),
-      entry.text ? drawnText(entry.text) : null, entry.version < latest ? button(`Bring version ${entry.version} back`, () => undoFirst(entry.version, again)) : button("Undo this", () => undoFirst(undefined, again)));
+      entry.changes.length ? drawnChanges(entry.changes, strategies) : null, entry.version < latest ? button(`Bring version ${entry.version} back`, () => undoFirst(entry.version, again)) : button("Undo this", () => undoFirst(undefined, again)));
   }
   return { refresh, close() { list.close(); audit.close(); } };
 }
