@@ -89,6 +89,17 @@ def test_servers_are_left_out_with_a_reason_where_no_engine_can_run_them():
     assert "servers are left out: MYSTIC_TEST_BASE_IMAGE names no image" in done.stderr
 
 
+def test_pods_are_left_out_with_a_reason_where_no_cluster_can_run_them():
+    code = "from bench.pods import figures; print(figures('image'))"
+    for variables, reason in (
+        ({"MYSTIC_TEST_KUBE_LOAD": ""}, "MYSTIC_TEST_KUBE_LOAD brings no image"),
+        ({"MYSTIC_TEST_KUBE_LOAD": "true", "KUBECONFIG": os.devnull}, "no cluster answers"),
+    ):
+        done = python("-c", code, **variables)
+        assert done.stdout.strip() == "[]"
+        assert f"pods are left out: {reason}" in done.stderr
+
+
 REDIS = """
 import socket, tempfile
 from bench.redis import served

@@ -153,14 +153,14 @@ class KubernetesLaboratory(Laboratory):
             most_sessions=self.most_sessions,
         )
         self.beside: Beside | None = None
-        self._opened: list[SidecarServers] = []
+        self.opened: list[SidecarServers] = []
 
     def open(self, host: str = "", **more: Any) -> SidecarServers:
         if self.beside is not None:
             self.beside.stop()
         self.beside = Beside(replace(self.settings, **more), self.home.cluster(host), self._secrets)
-        self._opened.append(SidecarServers(self.beside.url, lambda: TOKEN))
-        return self._opened[-1]
+        self.opened.append(SidecarServers(self.beside.url, lambda: TOKEN))
+        return self.opened[-1]
 
     def left(self) -> list[str]:
         return [one["metadata"]["name"] for one in self.home.pods(self.owner)]
@@ -170,7 +170,7 @@ class KubernetesLaboratory(Laboratory):
         return repr([(one["labels"], one["annotations"]) for one in found])
 
     async def clean(self) -> None:
-        for one in self._opened:
+        for one in self.opened:
             await one.close()
         if self.beside is not None:
             await asyncio.to_thread(self.beside.stop)

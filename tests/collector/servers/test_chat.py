@@ -33,6 +33,10 @@ def test_a_server_is_started_listed_called_and_stopped_in_a_chat(collector: Runn
     everything = ask(url, "list_mcp_servers").structured_content
     assert everything["servers"] == []
     assert {"time", "everything"} <= set(everything["templates"])
+    searched = ask(url, "list_mcp_servers", search="web pages")
+    assert searched.structured_content["templates"] == ["fetch"]
+    assert "fetch: Fetches web pages" in text_of(searched)
+    assert ask(url, "list_mcp_servers", search="no such thing").structured_content["templates"] == []
 
 
 def test_a_large_answer_is_cut_and_control_characters_are_gone(collector: Running) -> None:

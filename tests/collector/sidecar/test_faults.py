@@ -75,7 +75,13 @@ async def test_a_pod_deleted_or_evicted_from_outside_is_told_and_begun_anew(labo
     assert (await settled(servers, "victim")).state == "running"
 
     name = main_pod(laboratory, "victim")
-    eviction = {"apiVersion": "policy/v1beta1", "kind": "Eviction", "metadata": {"name": name}}
+    minor = "".join(
+        filter(
+            str.isdigit, json.loads(laboratory.home.kubectl("version", "--output", "json"))["serverVersion"]["minor"]
+        )
+    )
+    version = "policy/v1" if int(minor) >= 22 else "policy/v1beta1"
+    eviction = {"apiVersion": version, "kind": "Eviction", "metadata": {"name": name}}
     eviction["deleteOptions"] = {"gracePeriodSeconds": 0}
     path = f"/api/v1/namespaces/{laboratory.home.namespace}/pods/{name}/eviction"
     laboratory.home.kubectl("create", "--raw", path, "--filename", "-", given=json.dumps(eviction))

@@ -80,12 +80,14 @@ class Called(Answer):
 async def list_mcp_servers(
     ctx: Asked,
     name: Annotated[str, Field(description="only this server, with its tools and their arguments")] = "",
+    search: Annotated[str, Field(description='only what could be started and has these words, e.g. "time zone"')] = "",
     cursor: Cursor = "",
 ) -> Annotated[CallToolResult, Servers]:
     """List the MCP servers that Mystic runs, with their state, and names that can be started. With ``name``, also the
     tools of that server, to be called with call_mcp_tool.
 
-    Use it for "which servers are there?" and before a first call. Example: {"name": "time"}
+    Use it for "which servers are there?", "is there one for web pages?" (search), and before a first call. Example:
+    {"name": "time"}
     """
     collector = chat_of(ctx).collector
     if name:
@@ -98,8 +100,9 @@ async def list_mcp_servers(
         content = Servers(servers=rows, tools=tools, total=len(found), cursor=upto)
     else:
         rows = [_row(one) for one in (await collector.get("/api/mcp/servers"))["servers"][:100]]
-        templates = [one["name"] for one in (await collector.get("/api/mcp/registry"))["templates"]]
-        content, told = Servers(servers=rows, templates=templates, total=len(rows)), []
+        known = (await collector.get("/api/mcp/registry", q=search))["templates"]
+        content = Servers(servers=rows, templates=[one["name"] for one in known], total=len(rows))
+        told = [f"{one['name']}: {one['description']}" for one in known] if search else []
     lines = [_shown(row) for row in rows] or ["Mystic runs no MCP server."]
     lines += [*told, *more(content.cursor)]
     if content.templates:
