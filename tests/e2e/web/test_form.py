@@ -179,6 +179,7 @@ def test_the_rows_and_their_json_are_the_same_and_broken_json_goes_nowhere(windo
     _, form = open_form(window, made)
     form.get_by_text("The same as JSON").click()
     area = form.get_by_label("Strategies by stage, as JSON")
+    expect(area).not_to_have_value("")
     assert json.loads(area.input_value()) == {"*": [{"cache": {}}]}
     area.fill('{"staging": [{"log": {"level": "error"}}], "*": ["observe"]}')
     area.blur()
