@@ -24,6 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+_SAID = (wire.FUNCTION, wire.STRATEGY, wire.DECISION, wire.REASON)
 START = 1_700_000_000_000_000_000
 
 
@@ -59,12 +60,12 @@ def metrics(
     *durations: tuple[str, ExponentialHistogramDataPoint, int],
     service: str = "shop",
     instance: str = "i1",
-    decisions: Mapping[tuple[str, str, str], int] | None = None,
+    decisions: Mapping[tuple[str, ...], int] | None = None,
     untimed: Mapping[str, int] | None = None,
     facts: Mapping[tuple[str, str], float] | None = None,
     temporality: int = CUMULATIVE,
 ) -> ExportMetricsServiceRequest:
-    """``decisions`` by (function, strategy, decision); ``facts`` by (metric, kind)."""
+    """``decisions`` by (function, strategy, decision) and maybe reason; ``facts`` by (metric, kind)."""
     message = ExportMetricsServiceRequest()
     group = message.resource_metrics.add()
     group.resource.attributes.extend(resource(service, instance))
@@ -79,8 +80,7 @@ def metrics(
     ]
     scope.metrics.append(_sum(wire.ERRORS, errors, temporality))
     decided = [
-        _number(count, START, **{wire.FUNCTION: function, wire.STRATEGY: strategy, wire.DECISION: decision})
-        for (function, strategy, decision), count in (decisions or {}).items()
+        _number(count, START, **dict(zip(_SAID, said, strict=False))) for said, count in (decisions or {}).items()
     ]
     counted = [_number(count, START, **{wire.FUNCTION: function}) for function, count in (untimed or {}).items()]
     scope.metrics.append(_sum(wire.CALLS, counted, temporality))

@@ -143,6 +143,47 @@ def test_hijack_waits_for_the_processes_and_names_each_failure(
     assert fleet.processes()
 
 
+def test_a_hijack_that_every_process_refuses_is_a_failure_and_silent_processes_are_told_apart(
+    collector: Running, ask: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    registry = collector.parts.registry
+    for instance in ("i1", "ended"):
+        collector.report(instance, [{"function": "app:slow", "state": "attached"}])
+
+    def answer() -> None:  # of the one that lives
+        snapshot = registry.snapshot()
+        bad = {"function": "app:slow", "state": "failed", "hijacks": [snapshot.hijacks[0].id], "reason": "a generator"}
+        collector.report("i1", [bad], version=snapshot.version)
+
+    undo = registry.listen(answer)
+    done = ask("hijack", "app:slow", "--cache", "ttl=30m")
+    undo()
+    assert (done.returncode, "app:slow in process 7 is failed: a generator" in done.stdout) == (1, True), done.stdout
+    assert "  1 of 2 is silent: ended, or cut off; it is asked no more" in done.stdout
+    assert "not answered yet" not in done.stdout
+
+
+def test_decisions_of_what_is_in_force_come_first_and_inspect_has_their_reasons(
+    collector: Running, ask: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    (collector.parts.settings.project_root / "app.py").write_text("def slow(basket):\n    return basket\n")
+    collector.report("i1", [{"function": "app:slow", "state": "attached", "line": 1}])
+    collector.otlp(
+        "/v1/metrics",
+        metrics(
+            duration("app:slow", {20: 9}),
+            decisions={
+                **{("app:slow", "shadow", name): 50 + number for number, name in enumerate("abcd")},
+                ("app:slow", "cache", "bypass", "argument of type app.Basket"): 9,
+            },
+        ),
+    )
+    collector.post("/api/hijacks", {"target": "app:slow", "stages": {"*": [{"cache": {"ttl": "1m"}}]}}, 201)
+    collector.settle()
+    assert "  cache bypass 9, shadow d 53, shadow c 52, shadow b 51, …" in ask("status").stdout
+    assert "  cache bypass 9: argument of type app.Basket\n" in ask("inspect", "slow").stdout
+
+
 def test_hijack_says_when_nothing_runs(ask: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = ask("hijack", "app:f", "--observe", "--stage", "production", "--service", "shop", "--format", "json")
     assert json.loads(done.stdout)["progress"]["processes"] == 0
@@ -153,7 +194,11 @@ def test_hijack_says_when_nothing_runs(ask: Callable[..., subprocess.CompletedPr
     ("words", "text"),
     [
         (["hijack", "app:f"], "no strategy is given; add at least one of --observe, --"),
-        (["hijack", "app:f", "--cache", "ttl"], "--cache takes OPTION=VALUE, not 'ttl'"),
+        (["hijack", "app:f", "--cache", "ttl"], "--cache takes OPTION=VALUE, not 'ttl'; its options are ttl, stale"),
+        (
+            ["hijack", "app:f", "--rate-limit", "5"],
+            "--rate-limit takes OPTION=VALUE, not '5'; its options are rate",
+        ),
         (["hijack", "app:f", "--cache", "ttl=soon"], "cache.ttl is 'soon'; give a positive duration"),
         (["hijack", "nothing", "--cache"], "target is 'nothing'; no such function is known"),
         (["hijack", "app:f", "--observe", "--expires", "x"], "expires_in is 'x'; give a positive duration"),

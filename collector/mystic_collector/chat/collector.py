@@ -20,6 +20,9 @@ PATIENCE = 25.0
 MOST_BYTES = 64 * 2**20
 """Of one answer."""
 
+MOST_ADDRESS = 8_000
+"""Characters of a question's address, arguments included: what a collector reads of the head of a request."""
+
 
 class Refused(ToolError):
     """The collector refused or could not be asked; the message tells what to do.
@@ -103,10 +106,9 @@ class Collector:
         Raises:
             Refused: when there is no answer, or it is a refusal.
         """
+        request = self._request(method, path, headers={**context_headers(), **(headers or {})}, **more)
         try:
-            reply = await self._client.request(
-                method, quote(path, safe="/:"), headers={**context_headers(), **(headers or {})}, **more
-            )
+            reply = await self._client.send(request)
         except httpx.TimeoutException as error:
             waited = (more["timeout"].read if "timeout" in more else None) or PATIENCE
             text = f"the collector at {self.address} did not answer in {waited:.0f} s; ask for less, or try again"
@@ -125,6 +127,15 @@ class Collector:
         if reply.is_success:
             return value
         raise Refused(self._reason(reply.status_code, value), reply.status_code)
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Request:
+        try:
+            request = self._client.build_request(method, quote(path, safe="/:"), **more)
+        except httpx.InvalidURL:
+            request = None
+        if request is None or len(str(request.url)) > MOST_ADDRESS:
+            raise Refused(f"the arguments are too long: give less than {MOST_ADDRESS} characters in all")
+        return request
 
     def _reason(self, status: int, value: Any) -> str:
         error = value.get("error", {}) if isinstance(value, dict) else {}

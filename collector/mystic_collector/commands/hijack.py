@@ -28,7 +28,9 @@ def _options(name: str, pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals:
-            raise argparse.ArgumentError(None, f"--{name} takes OPTION=VALUE, not {pair!r}")
+            known = f"; its options are {', '.join(STRATEGIES[name])}" if STRATEGIES[name] else ""
+            option = f"--{name.replace('_', '-')}"
+            raise argparse.ArgumentError(None, f"{option} takes OPTION=VALUE, not {pair!r}{known}")
         options[key] = _value(text)
     return options
 
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         put = _replace(collector, fields) if args.replace else collector.post("/api/hijacks", fields)
         added = _settled(collector, put)
     show(args, added, _text(added))
-    return 0
+    return 1 if added["progress"]["failures"] and not added["progress"]["attached"] else 0
 
 
 def _try(collector: Connection, fields: dict[str, Any], replace: bool) -> dict[str, Any]:
@@ -156,12 +158,15 @@ def _text(added: dict[str, Any]) -> str:
         f"  {one['function']} in process {one['pid']} is {one['state']}: {one['reason'] or 'no reason given'}"
         for one in progress["failures"]
     ]
-    waiting = progress["processes"] - progress["applied"]
+    waiting = progress["processes"] - progress["applied"] - progress["unreachable"]
     if added["off"]:
         lines.append("  it comes into force with 'mystic on'")
     elif waiting > 0:
         have = "has" if waiting == 1 else "have"
         lines.append(f"  {waiting} of {progress['processes']} processes {have} not answered yet; see 'mystic status'")
+    if silent := progress["unreachable"]:
+        are, they = ("is", "it is") if silent == 1 else ("are", "they are")
+        lines.append(f"  {silent} of {progress['processes']} {are} silent: ended, or cut off; {they} asked no more")
     if not progress["processes"]:
         lines.append("  no process runs now; it will be in force in those that start")
     return "\n".join(plain(line) for line in lines)

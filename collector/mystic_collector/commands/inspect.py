@@ -35,11 +35,17 @@ def _text(found: dict[str, Any]) -> str:
         avg, p95 = duration(figures["avg_time"]), duration(figures["p95"])
         lines += ["", f"  {figures['call_count']} calls, {figures['exceptions']} errors, {avg} on average, p95 {p95}"]
         lines += [f"  {one['summary']} of {one['service']}" for one in figures["processes_now"]]
+        lines += [f"  {_decision(one)}" for one in figures["decisions"]]
     for kind, names in found["dependencies"].items():
         if names:
             lines.append(f"  {kind}: {', '.join(names)}")
     lines += ["  parameters: " + json.dumps(found["parameters"]), "", *found["source"].splitlines()]
     return "\n".join(plain(line) for line in lines)
+
+
+def _decision(one: dict[str, Any]) -> str:
+    why = f": {one['reason']}" if one.get("reason") else ""
+    return f"{one['strategy']} {one['decision']} {one['count']}{why}"
 
 
 command = Command(

@@ -39,7 +39,8 @@ def named(text: str, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     try:
         target = resolve(text, dict.fromkeys(one["target"] for one in listed))
     except Invalid as error:
-        raise Failed(f"no hijack is {text!r}", error.remedy if listed else "there are none", 2) from error
+        remedy = error.remedy if text.strip("*: ") else "'mystic status' lists them; 'mystic off' lets go of everything"
+        raise Failed(f"no hijack is {text!r}", remedy if listed else "there are none", 2) from error
     found = [one for one in listed if one["target"] == target]
     if not found:
         raise Failed(f"no hijack is {text!r}", "'mystic status' lists them", 2)

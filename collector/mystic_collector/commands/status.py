@@ -14,6 +14,7 @@ from mystic_collector.commands.stale import listing
 
 _MOST_COSTLY = 5
 _MOST_TOLD = 20
+_MOST_DECISIONS = 4
 _WORTH_A_WORD = 0.001
 """Share of a core below which what a function costs is not worth a line."""
 
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     parts = [
         _off(hijacks["off"]),
         _processes(status),
-        _functions(metrics),
+        _functions(metrics, hijacks["hijacks"]),
         _hijacks(hijacks["hijacks"]),
         listing(stale["stale"]),
         _costly(costly["functions"]),
@@ -80,7 +81,8 @@ def _processes(status: dict[str, Any]) -> str:
     return columns([["SERVICE", "PID", "STAGE", "FUNCTIONS", "OVERHEAD", "LINK"], *rows], right=(1, 3, 4))
 
 
-def _functions(metrics: dict[str, Any]) -> str:
+def _functions(metrics: dict[str, Any], hijacks: list[dict[str, Any]]) -> str:
+    now = {name for one in hijacks for specs in one["stages"].values() for spec in specs for name in spec}
     rows = [
         [
             one["name"],
@@ -90,17 +92,24 @@ def _functions(metrics: dict[str, Any]) -> str:
             duration(one["p95"]),
             duration(one["max_time"]),
             duration(one["total_time"]),
-            ", ".join(f"{d['strategy']} {d['decision']} {d['count']}" for d in one["decisions"][:3]),
+            _decisions(one["decisions"], now),
         ]
         for one in metrics["functions"]
         if one["call_count"]
     ]
     if not rows:
-        return "no function was called yet"
+        return "no function was called yet; calls are told within two seconds"
     head = ["FUNCTION", "CALLS", "ERRORS", "AVG", "P95", "MAX", "TOTAL", "DECISIONS"]
     more = metrics["summary"]["called_functions"] - len(rows)
     table = columns([head, *rows], right=(1, 2, 3, 4, 5, 6))
     return f"{table}\n… and {more} more; use --top" if more > 0 else table
+
+
+def _decisions(decisions: list[dict[str, Any]], now: set[str]) -> str:
+    """Return the most frequent decisions of strategies that are in force ``now``, then of earlier ones."""
+    found = sorted(decisions, key=lambda one: one["strategy"] not in now)
+    told = ", ".join(f"{one['strategy']} {one['decision']} {one['count']}" for one in found[:_MOST_DECISIONS])
+    return f"{told}, …" if len(found) > _MOST_DECISIONS else told
 
 
 def _hijacks(hijacks: list[dict[str, Any]]) -> str:

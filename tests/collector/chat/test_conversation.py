@@ -120,6 +120,15 @@ def test_a_hijack_carries_owner_and_reason_from_the_client_and_is_taken_back(sho
     assert shop.get("/api/hijacks")["count"] == 0
 
 
+@pytest.mark.parametrize("length", [10_000, 100_000])
+def test_an_argument_that_is_too_long_for_a_question_is_answered_with_how_long_it_may_be(
+    shop: Running, length: int
+) -> None:
+    refused = call(shop.url, "discover_functions", query="x" * length)
+    assert refused.is_error
+    assert "too long: give less than 8000 characters" in text_of(refused)
+
+
 def test_an_option_that_cannot_be_is_named_with_its_remedy(shop: Running) -> None:
     wrong = call(shop.url, "hijack_function", function="price", strategy="cache", options={"ttl": "soon"})
     assert wrong.is_error
