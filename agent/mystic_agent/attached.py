@@ -72,12 +72,15 @@ class Attached:
         """Drop what strategies kept that are no longer in force; calls noted for an analysis are still to be told."""
         if not self.keep:
             return
+        from mystic_agent.strategies.kept import wording
+
         chosen = self.plan if self.plan is not None and self.state in ("attached", "counting") else OBSERVED
-        there = {(spec.name, owner) for spec, owner in zip(chosen.strategies, chosen.owners, strict=True)}
+        pairs = zip(chosen.strategies, chosen.owners, strict=True)
+        there = {(spec.name, owner, wording(spec.options)) for spec, owner in pairs}
         named = self.plan.hijacks if self.plan is not None else ()
         for of in [of for of in list(self.notes) if of[0] not in named]:
             self.notes.pop(of, None)
-        for key in [key for key in self.keep if key[0] != "analyze" and key[1] and key[:2] not in there]:
+        for key in [key for key in self.keep if key[0] != "analyze" and key[1] and key[:3] not in there]:
             del self.keep[key]
 
     def forget_analysis(self) -> None:

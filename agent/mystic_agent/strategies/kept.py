@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from mystic_agent.strategies import Subject
 
 MOST = 8
-"""States of one strategy of a hijack on one function, for as many sets of options; those made longest ago go first."""
+"""States of one strategy of a hijack on one function, for as many codes and closures; the oldest go first."""
 
 
 class State(Protocol):
@@ -24,9 +24,15 @@ class State(Protocol):
 S = TypeVar("S", bound=State)
 
 
-def kept(subject: Subject, strategy: str, options: Mapping[str, Any], make: Callable[[], S]) -> S:
-    """Return the hijack's state of ``strategy`` with these options on this function's code, made when there is none."""
-    key = (strategy, subject.hijack, subject.code, repr(sorted(options.items())))
+def kept(subject: Subject, strategy: str, options: Mapping[str, Any], make: Callable[[], S], apart: object = None) -> S:
+    """Return the hijack's state of ``strategy`` with these options on this function's code, made when there is none.
+
+    Args:
+        options: as the hijack has them.
+        make: makes a state.
+        apart: what else a state is for.
+    """
+    key = (strategy, subject.hijack, wording(options), subject.code, apart)
     found = subject.keep.get(key)
     if found is None:
         mine = [one for one in subject.keep if one[:2] == key[:2]]
@@ -34,3 +40,8 @@ def kept(subject: Subject, strategy: str, options: Mapping[str, Any], make: Call
             del subject.keep[old]
         found = subject.keep[key] = make()
     return found
+
+
+def wording(options: Mapping[str, Any]) -> str:
+    """Return options as they are part of a state's key."""
+    return repr(sorted(options.items()))

@@ -44,8 +44,10 @@ class Results:
 
     def __init__(self, subject: Subject, options: Mapping[str, Any]) -> None:
         # Functions of one name and code may still be several, when each has a closure of its own.
-        state = {**options, "closure": tuple(map(id, subject.function.__closure__ or ()))}
-        self.memory = kept(subject, "cache", state, lambda: Memory(options["max_bytes"], options["max_entries"]))
+        closure = tuple(map(id, subject.function.__closure__ or ()))
+        self.memory = kept(
+            subject, "cache", options, lambda: Memory(options["max_bytes"], options["max_entries"]), closure
+        )
         self.subject = subject
         self.ttl_ns = round(options["ttl"] * 1e9)
         self.stale_ns = round(options["stale"] * 1e9)
