@@ -8,7 +8,7 @@ the only ones; an application with threads of its own is warned as before.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 MESSAGE = r"This process \(pid=\d+\) is multi-threaded, use of fork"
@@ -18,17 +18,18 @@ class Silence:
     """The filter for that one warning.
 
     Args:
-        ours: returns how many threads of the agent are alive.
+        ours: returns the identities of the agent's threads; those of the link ``threading`` does not know of.
     """
 
-    def __init__(self, ours: Callable[[], int]) -> None:
+    def __init__(self, ours: Callable[[], Container[int]]) -> None:
         self._ours = ours
         self._filter: object = None
 
     def adjust(self) -> None:
         """Put the filter in or take it out; called before every fork."""
         threading = sys.modules.get("threading")
-        alone = threading is not None and threading.active_count() - self._ours() <= 1
+        ours = self._ours()
+        alone = threading is not None and sum(one.ident not in ours for one in threading.enumerate()) <= 1
         if alone and self._filter is None:
             import warnings
 

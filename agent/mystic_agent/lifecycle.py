@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mystic_agent import prefork
+from mystic_agent import prefork, threads  # noqa: F401 -- threads, before any library makes them green
 from mystic_agent.guard import guard
 from mystic_agent.imports import Finder
 from mystic_agent.main_module import watch
@@ -252,7 +252,7 @@ def _watch_forks() -> None:
         if sys.version_info >= (3, 12):
             from mystic_agent.forks import Silence
 
-            _silence = Silence(lambda: len(_process.agent.threads) if _process and _process.agent else 0)
+            _silence = Silence(lambda: _process.agent.threads if _process and _process.agent else ())
         os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent)
         _watch_children()
 
@@ -329,6 +329,7 @@ def _after_in_child() -> None:
     util = sys.modules.get("multiprocessing.util")
     if util is not None:
         util.register_after_fork(_process, _flush_before_exit)
+    prefork.call_before_celery_ends(flush)
 
 
 def _flush_before_exit(process: _Process) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
 from typing import NamedTuple
+
+from mystic_agent.threads import Lock
 
 SPANS = "spans"
 METRICS = "metrics"

@@ -1,7 +1,8 @@
-"""uWSGI forks its workers in C, past Python: nothing registered with ``os.register_at_fork`` runs there.
+"""Servers whose workers begin or end in a way of their own: uWSGI, Celery.
 
-A worker that is forked while a thread of ours runs waits for the interpreter's lock for ever. So the process whose
-forks the workers are gets no thread of ours, and each worker is begun by the server's own hook.
+uWSGI forks its workers in C, past Python: nothing registered with ``os.register_at_fork`` runs there. A worker that is
+forked while a thread of ours runs waits for the interpreter's lock for ever. So the process whose forks the workers are
+gets no thread of ours, and each worker is begun by the server's own hook.
 """
 
 from __future__ import annotations
@@ -23,6 +24,17 @@ def parent() -> bool:
 def call_in_workers(begin: Callable[[], None]) -> None:
     """Have ``begin`` called in each worker, beside what the application wants to be called there; once."""
     guard.run("prefork", _chain, None, begin)
+
+
+def call_before_celery_ends(flush: Callable[[], object]) -> None:
+    """Have ``flush`` called when this process of Celery's ends: it does by ``os._exit``, past every exit function."""
+    signals: Any = sys.modules.get("celery.signals")
+    if signals is not None:
+        guard.run("prefork", _connect, None, signals.worker_process_shutdown, flush)
+
+
+def _connect(signal: Any, flush: Callable[[], object]) -> None:
+    signal.connect(lambda **_: flush(), weak=False, dispatch_uid="mystic")
 
 
 def _worker_id() -> int | None:

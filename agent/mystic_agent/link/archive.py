@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from mystic_agent.contract import wire
@@ -15,6 +14,7 @@ from mystic_agent.link.endpoint import Destination, Headers
 from mystic_agent.link.errand import Errand
 from mystic_agent.link.gate import load
 from mystic_agent.link.reply import BadReply
+from mystic_agent.threads import get_ident
 
 if TYPE_CHECKING:
     from mystic_agent.contract.recording import Recorded

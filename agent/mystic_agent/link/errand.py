@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from threading import Condition, Thread
 
 from mystic_agent.link.backoff import Backoff
 from mystic_agent.link.connection import Connection
 from mystic_agent.link.endpoint import Destination, Headers
 from mystic_agent.link.reply import BadReply
+from mystic_agent.threads import Condition, Thread
 
 
 class Errand(ABC):
@@ -52,7 +52,7 @@ class Errand(ABC):
     def _need(self) -> bool:
         """Begin the thread when there is none; False when there is none to be. Called under the condition."""
         if self._thread is None and not self._stopping:
-            self._thread = Thread(target=self._run, name=self._name, daemon=True)
+            self._thread = Thread(target=self._run, name=self._name)
             try:
                 self._thread.start()
             except RuntimeError:  # the interpreter is about to end

@@ -8,7 +8,7 @@ the parent and :func:`renew` after it in the child.
 
 from __future__ import annotations
 
-from threading import Lock, get_ident
+from mystic_agent.threads import Lock, get_ident
 
 HOLD_SECONDS = 1.0
 _lock = Lock()

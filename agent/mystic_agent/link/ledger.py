@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
 
 from mystic_agent.records import Reading
+from mystic_agent.threads import Lock
 
 FULL_EVERY = 60.0
 

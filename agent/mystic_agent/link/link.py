@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from threading import Condition, Thread
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +20,7 @@ from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
 from mystic_agent.outbox import LOGS, SPANS, Outbox, Payload
 from mystic_agent.records import Batch
+from mystic_agent.threads import Condition, Thread
 
 if TYPE_CHECKING:
     from mystic_agent.contract.report import Report
@@ -85,7 +85,7 @@ class Link:
         self._listener = Listener(
             endpoint.collector(), endpoint.stream_target(), self._shield, opened=self._opened, arrived=self._arrived
         )
-        self._thread = Thread(target=self._run, name="mystic-link", daemon=True)
+        self._thread = Thread(target=self._run, name="mystic-link")
 
     def _make_senders(self, endpoint: Endpoint, outbox: Outbox) -> list[Sender]:
         collector = Sender(

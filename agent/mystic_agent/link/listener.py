@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Thread
 from time import monotonic
 
 from mystic_agent.contract.errors import Invalid
@@ -16,6 +15,7 @@ from mystic_agent.link.gate import gate, load
 from mystic_agent.link.hijack_set import HijackSet, read_hijack_set
 from mystic_agent.link.reply import BadReply, Head
 from mystic_agent.link.shield import Shield
+from mystic_agent.threads import Event, Thread
 
 ACCEPT: Headers = (("Accept", "text/event-stream"), ("Cache-Control", "no-store"))
 OPEN_SECONDS = 5.0
@@ -58,7 +58,7 @@ class Listener:
         idle: float = IDLE_SECONDS,
     ) -> None:
         self.connected = False
-        self.thread = Thread(target=self._run, name="mystic-listen", daemon=True)
+        self.thread = Thread(target=self._run, name="mystic-listen")
         self._target = target
         self._headers = (*ACCEPT, *destination.headers)
         self._connection = Connection(destination)

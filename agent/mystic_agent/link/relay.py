@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Condition, Thread
 from time import monotonic
 
 from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
 from mystic_agent.outbox import LOGS, SPANS, Outbox
 from mystic_agent.records import Batch, Count, Event, Reading, SpanRecord
+from mystic_agent.threads import Condition, Thread
 
 MOST_SPANS = 10_000
 MOST_EVENTS = 5_000
@@ -29,7 +29,7 @@ class Relay:
     """
 
     def __init__(self, forward: Callable[[Batch], None], outbox: Outbox, shield: Shield) -> None:
-        self.thread = Thread(target=self._run, name="mystic-relay", daemon=True)
+        self.thread = Thread(target=self._run, name="mystic-relay")
         self._forward = forward
         self._flush: Callable[[float], object] | None = getattr(forward, "flush", None)
         self._outbox = outbox

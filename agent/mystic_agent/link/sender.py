@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from threading import Condition, Thread
 from time import monotonic
 
 from mystic_agent.link.backoff import Backoff
@@ -17,6 +16,7 @@ from mystic_agent.link.shield import Shield
 from mystic_agent.link.ticket import Ticket
 from mystic_agent.otlp.reply import read_rejection
 from mystic_agent.outbox import LOGS, Outbox, Payload
+from mystic_agent.threads import Condition, Thread
 
 PROTOBUF: Headers = (("Content-Type", "application/x-protobuf"),)
 GZIP: Headers = (("Content-Encoding", "gzip"),)
@@ -64,7 +64,7 @@ class Sender:
     ) -> None:
         self.destination = destination
         self.outbox = outbox
-        self.thread = Thread(target=self._run, name=name, daemon=True)
+        self.thread = Thread(target=self._run, name=name)
         self._shield = shield
         self._delivered = delivered
         self._errand = errand

@@ -11,7 +11,6 @@ import os
 import struct
 from collections import deque
 from collections.abc import Callable
-from threading import Event, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from mystic_agent.link.endpoint import Destination, Headers
 from mystic_agent.link.errand import Errand
 from mystic_agent.link.gate import load
 from mystic_agent.link.reply import BadReply
+from mystic_agent.threads import Event, get_ident
 
 if TYPE_CHECKING:
     import asyncio

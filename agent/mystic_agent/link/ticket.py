@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Event, Lock
+from mystic_agent.threads import Event, Lock
 
 
 class Ticket:

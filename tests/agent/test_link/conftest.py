@@ -239,7 +239,6 @@ def owner() -> Owner:
 @pytest.fixture
 def linked(owner: Owner) -> Iterator[Callable[..., Link]]:
     """Start a link that is stopped at the end of the test; nothing of it may be left then."""
-    before = set(threading.enumerate())
     links: list[Link] = []
 
     def start(port: int, **more: Any) -> Link:
@@ -251,8 +250,7 @@ def linked(owner: Owner) -> Iterator[Callable[..., Link]]:
     yield start
     for link in links:
         link.stop(PATIENCE)
-    left = {thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("mystic-")}
-    assert not left
+    assert not [thread.name for link in links for thread in link._threads() if thread.is_alive()]
 
 
 @pytest.fixture

@@ -43,15 +43,15 @@ late = loaded("socket", "json", "zlib")
 link.start()
 assert applied.wait(20) and link.flush(20)
 print(late, loaded("http.client", "email", "ssl", "urllib.parse", "urllib.request", "random", "gzip", "asyncio"))
-print(sorted(thread.name for thread in threading.enumerate() if thread.daemon))
+print(sorted(thread.name for thread in link._threads() if thread.is_alive()), threading.active_count())
 link.stop(20)
-print(threading.active_count())
+print([thread.name for thread in link._threads() if thread.is_alive()])
 """,
         collector.port,
     )
 
     assert done.stderr == ""
-    assert done.stdout.split("\n") == ["[] []", "['mystic-link', 'mystic-listen', 'mystic-send']", "1", ""]
+    assert done.stdout.split("\n") == ["[] []", "['mystic-link', 'mystic-listen', 'mystic-send'] 1", "[]", ""]
 
 
 def test_children_forked_at_any_moment_make_links_of_their_own_and_leave_the_parents_alone(collector, event) -> None:

@@ -206,8 +206,11 @@ def serve(program: Program, receiver: Receiver) -> Iterator[Callable[..., Server
     from tests.host.hijack.serving import Servers
 
     servers = Servers()
-    environ = program.environ(receiver.port)
-    yield lambda argv, wait=True: servers.begin(argv, environ, program.folder, wait)
+
+    def begin(argv: list[str], wait: bool = True, **variables: object) -> Server:
+        return servers.begin(argv, program.environ(receiver.port, **variables), program.folder, wait)
+
+    yield begin
     servers.end()
 
 
