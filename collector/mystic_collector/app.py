@@ -24,12 +24,13 @@ from mystic_collector.discovery.catalog import Catalog
 from mystic_collector.forward.forward import Forward
 from mystic_collector.hijacks.conflict import Conflict
 from mystic_collector.hijacks.fleet import Fleet
+from mystic_collector.hijacks.membership import Membership
 from mystic_collector.hijacks.policy import Policy
 from mystic_collector.hijacks.registry import Registry
 from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.endpoint import Ingest
 from mystic_collector.ingest.intake import Intake
-from mystic_collector.ingest.writer import Writer
+from mystic_collector.ingest.writer import FEW, Writer
 from mystic_collector.otlp.spans import read_spans
 from mystic_collector.parts import Parts
 from mystic_collector.recordings.recordings import Recordings
@@ -39,7 +40,7 @@ from mystic_collector.security import Gate
 from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.managed import Managed
 from mystic_collector.settings import Settings
-from mystic_collector.store.protocol import StoreError
+from mystic_collector.store.protocol import Store, StoreError
 from mystic_collector.store.sqlite import SqliteStore
 from mystic_collector.tracing.middleware import Traced
 from mystic_collector.tracing.tracing import Tracing
@@ -79,22 +80,18 @@ def build_app(settings: Settings, alone: bool = False) -> Starlette:
 def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     """Return the parts, not yet started, and what releases their files."""
     lock = _own(settings.data_dir)
-    store = SqliteStore(
-        settings.data_dir / "telemetry.db",
-        max_age=settings.retention_seconds,
-        max_bytes=settings.retention_bytes,
-        max_functions=settings.max_functions,
-    )
+    store = _store(settings)
+    fleet = Fleet()
+    membership = Membership(settings.fleet, settings.data_dir, fleet) if settings.fleet else None
     registry = Registry(
-        settings.data_dir / "hijacks.db",
+        membership.journal if membership else settings.data_dir / "hijacks.db",
         policy=Policy(settings.default_expiry, settings.allowed_strategies),
         held_off="MYSTIC_OFF" if settings.off else "",
     )
     entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
     forward = Forward(settings.data_dir / "forward", settings.forward, settings.forward_bytes)
     recorded = Recordings(settings.data_dir / "recordings.db", settings.recordings_bytes)
-    fleet = Fleet()
-    writer = Writer(store, settings.max_queue_bytes)
+    writer = Writer(store, settings.max_queue_bytes, every=FEW if settings.store else 0.0)
     parts = Parts(
         settings=settings,
         store=store,
@@ -107,6 +104,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         cache=entries,
         recordings=recorded,
         managed=Managed(settings, keep=writer.offer),
+        membership=membership,
     )
 
     def release() -> None:
@@ -114,10 +112,21 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         forward.close()
         registry.close()
         entries.close()
+        if membership is not None:
+            membership.close()
         recorded.close()
         lock.close()
 
     return parts, release
+
+
+def _store(settings: Settings) -> Store:
+    limits = {"max_age": settings.retention_seconds, "max_bytes": settings.retention_bytes}
+    if settings.store is None:
+        return SqliteStore(settings.data_dir / "telemetry.db", max_functions=settings.max_functions, **limits)
+    from mystic_collector.store.clickhouse.store import ClickHouseStore  # its library is an extra
+
+    return ClickHouseStore(settings.store, max_functions=settings.max_functions, **limits)
 
 
 def _keeper(parts: Parts) -> Callable[[ExportTraceServiceRequest], None]:
@@ -156,10 +165,14 @@ def _lifespan(
             parts.writer.start()
             parts.forward.start()
             undo.callback(parts.streams.open())
+            if parts.membership is not None:
+                parts.membership.start(parts.registry)
             parts.managed.wake()
             try:
                 yield
             finally:
+                if parts.membership is not None:
+                    await asyncio.to_thread(parts.membership.stop)
                 await chat.stop()
                 await parts.managed.close()
                 if tracing is not None:

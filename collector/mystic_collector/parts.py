@@ -12,6 +12,7 @@ from mystic_collector.cache.entries import Entries
 from mystic_collector.discovery.catalog import Catalog
 from mystic_collector.forward.forward import Forward
 from mystic_collector.hijacks.fleet import Fleet
+from mystic_collector.hijacks.membership import Membership
 from mystic_collector.hijacks.registry import Registry
 from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.writer import Writer
@@ -26,6 +27,7 @@ class Parts:
     """One collector's parts.
 
     Attributes:
+        membership: in a fleet of several collectors; None when this one is alone.
         clock: Unix seconds.
         started: Unix seconds of the start.
     """
@@ -41,6 +43,7 @@ class Parts:
     cache: Entries
     recordings: Recordings
     managed: Managed
+    membership: Membership | None = None
     clock: Callable[[], float] = time.time
     started: float = field(default_factory=time.time)
 

@@ -14,6 +14,8 @@ from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.strategy import STRATEGIES
 
 from mystic_collector.destination import Destination, is_near, read_destinations
+from mystic_collector.engine import Engine, read_engine
+from mystic_collector.meeting import Meeting, read_meeting
 
 RUNS_SERVERS = ("auto", "docker", "sidecar", "off")
 SERVED_TYPES = ("archon", "npx", "uv", "python")
@@ -34,6 +36,7 @@ class Settings:
         api_key: the key callers must show, or empty for none; never in a repr.
         allowed_hosts: further names accepted in the Host header, lower case, without port; ``*`` accepts any.
         allowed_origins: further values accepted in the Origin header.
+        store: the engine that keeps telemetry for several collectors; None: a file in ``data_dir``.
         retention_seconds: age after which spans, points and history go.
         retention_bytes: size of the telemetry that is kept at most.
         max_body_bytes: largest request body as sent.
@@ -65,6 +68,7 @@ class Settings:
         servers_secrets: the folder that holds their secrets as files.
         servers_images: server type → image it runs in, where that is not the usual one.
         off: keeps every process switched off for as long as this collector runs.
+        fleet: where collectors meet that are one; None: this one is alone.
     """
 
     host: str = "127.0.0.1"
@@ -75,6 +79,7 @@ class Settings:
     api_key: str = field(default="", repr=False)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    store: Engine | None = None
     retention_seconds: float = 7 * 86400.0
     retention_bytes: int = 2**30
     max_body_bytes: int = 4 * 2**20
@@ -97,6 +102,7 @@ class Settings:
     servers_secrets: Path | None = None
     servers_images: Mapping[str, str] = field(default_factory=dict)
     off: bool = False
+    fleet: Meeting | None = None
     head_timeout: float = 10.0
     body_timeout: float = 15.0
     max_waiting: int = 4_000
@@ -130,6 +136,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         api_key=read_key(env),
         allowed_hosts=tuple(name.lower() for name in _listed(env, "MYSTIC_ALLOWED_HOSTS")),
         allowed_origins=_listed(env, "MYSTIC_ALLOWED_ORIGINS"),
+        store=read_engine(env),
         retention_seconds=seconds(env.get("MYSTIC_RETENTION", "7d"), "MYSTIC_RETENTION"),
         retention_bytes=_size(env, "MYSTIC_RETENTION_BYTES", 2**30),
         max_body_bytes=_size(env, "MYSTIC_MAX_BODY", 4 * 2**20),
@@ -149,6 +156,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         ),
         forward_bytes=_size(env, "MYSTIC_FORWARD_BYTES", 256 * 2**20),
         off=read_truth(env, "MYSTIC_OFF"),
+        fleet=read_meeting(env),
         trace_ui=_trace_ui(env),
         chat_read_only=read_truth(env, "MYSTIC_CHAT_READ_ONLY"),
         **_oauth(env),

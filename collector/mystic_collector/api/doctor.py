@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mystic_collector.hijacks.membership import Membership
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import reply
 from mystic_collector.version import VERSION
@@ -52,6 +53,8 @@ def findings(parts: Parts) -> Iterator[Finding]:
     yield Finding("sys.path", "ok", os.pathsep.join(filter(None, sys.path)))
     for look in _LOOKS:
         yield look(parts)
+    if parts.membership is not None:
+        yield _fleet(parts.membership)
 
 
 def _ours(name: str) -> bool:
@@ -136,6 +139,25 @@ def _off(parts: Parts) -> Finding:
     if off:
         return Finding("switch", "note", f"hijacks are off for {', '.join(off)}: 'mystic on' ends that")
     return Finding("switch", "ok", "on")
+
+
+def _fleet(membership: Membership) -> Finding:
+    found = membership.to_json()
+    if found["trouble"]:
+        text = (
+            f"its server {found['server']} does not answer ({found['trouble']}): what was in force stays so and cannot "
+            "be changed; look whether it runs, and at MYSTIC_FLEET and MYSTIC_FLEET_PASSWORD_FILE"
+        )
+        return Finding("fleet", "fail", text)
+    evicting = membership.eviction()
+    if evicting.startswith("allkeys"):
+        text = (
+            f"its server gives hijacks up for room (maxmemory-policy {evicting}): set it to volatile-lru or noeviction"
+        )
+        return Finding("fleet", "warn", text)
+    others = [one["name"] for one in found["collectors"] if not one["here"]]
+    named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+    return Finding("fleet", "ok", f"with {named} at {found['server']}" if others else f"alone at {found['server']}")
 
 
 _LOOKS: tuple[Callable[[Parts], Finding], ...] = (_key, _project, _data, _processes, _ingest, _forward, _off)

@@ -1,16 +1,20 @@
-"""The living processes, by their reports and open streams. In memory: agents report anew after a restart."""
+"""The living processes, by their reports and open streams. In memory: agents report anew after a restart.
+
+Where several collectors are one fleet, those of the others stand beside this one's own in every answer.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mystic_agent.contract.hijack import Hijack
 from mystic_agent.contract.report import Report
 
 from mystic_collector.hijacks import progress
+from mystic_collector.hijacks.elsewhere import Told
 from mystic_collector.hijacks.live import LiveFunction, Reported, merge
 from mystic_collector.hijacks.process import Process
 
@@ -30,10 +34,16 @@ class Fleet:
 
     Attributes:
         taken: reports, so far.
+        elsewhere: the processes at other collectors of the same fleet, without waiting.
+        changed: called after all that is heard of a process of our own.
+        collector: this one's name in a fleet of several.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self.elsewhere: Callable[[], Sequence[Process]] = tuple
+        self.changed: Callable[[], None] = _nothing
+        self.collector = ""
         self._lock = threading.Lock()
         self._processes: dict[str, Process] = {}
         self._functions = 0
@@ -57,17 +67,21 @@ class Fleet:
                         continue
                     self._functions += 1
                 process.functions[one.function] = one
+        self.changed()
 
     def connect(self, instance: str, service: str, stage: str) -> Callable[[], None]:
         """Note an open stream; return what to call when it closes."""
         with self._lock:
             process = self._known(instance, service, stage)
             process.streams += 1
+        self.changed()
 
         def close() -> None:
             with self._lock:
                 process.streams -= 1
+                process.revision += 1
                 process.seen = self._clock()
+            self.changed()
 
         return close
 
@@ -76,7 +90,25 @@ class Fleet:
         with self._lock:
             self._forget()
             # Whoever only listens, such as a diagnosis, is not a process under observation.
-            return [one for one in self._processes.values() if one.reported and service in ("", one.service)]
+            found = [one for one in self._processes.values() if one.reported and service in ("", one.service)]
+            # One that has come here from another collector is told of by that for a while yet.
+            far = [one for one in self.elsewhere() if one.instance not in self._processes]
+        return found + [one for one in far if service in ("", one.service)]
+
+    def told(self, known: Mapping[str, int]) -> dict[str, Told]:
+        """Return our own processes by instance, with what is known of those whose revision is not in ``known``."""
+        with self._lock:
+            self._forget()
+            return {
+                one.instance: Told(
+                    one.revision,
+                    None if known.get(one.instance) == one.revision else one.report(),
+                    one.streams > 0,
+                    one.seen,
+                )
+                for one in self._processes.values()
+                if one.reported
+            }
 
     def functions(self, service: str = "", function: str = "") -> list[LiveFunction]:
         """Return every function that a living process reports, or only ``function``, by service and name."""
@@ -113,8 +145,9 @@ class Fleet:
             if len(self._processes) >= MOST_PROCESSES:
                 oldest = min(self._processes.values(), key=lambda one: (one.streams, one.seen))
                 self._drop(oldest.instance)
-            process = self._processes[instance] = Process(instance, service, stage)
+            process = self._processes[instance] = Process(instance, service, stage, collector=self.collector)
         process.seen = self._clock()
+        process.revision += 1
         return process
 
     def _forget(self) -> None:
@@ -124,3 +157,7 @@ class Fleet:
 
     def _drop(self, instance: str) -> None:
         self._functions -= len(self._processes.pop(instance).functions)
+
+
+def _nothing() -> None:
+    return

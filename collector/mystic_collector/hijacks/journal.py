@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,15 +65,20 @@ class Entry(NamedTuple):
     note: str = ""
 
 
-class Journal:
+class FileJournal:
     """One SQLite file; every write is one transaction, so that it happens whole or not at all. Not thread-safe.
 
     Args:
         path: the file; its folder is created.
 
+    Attributes:
+        shared: others change what is kept as well, so that it must be asked for.
+
     Raises:
         StoreError: when the file cannot be opened or read.
     """
+
+    shared = False
 
     def __init__(self, path: Path) -> None:
         try:
@@ -83,7 +88,8 @@ class Journal:
             self._db.executescript(_TABLES)
             if "note" not in {row[1] for row in self._db.execute("pragma table_info(audit)")}:
                 self._db.execute("alter table audit add column note text not null default ''")
-            [self.version] = self._db.execute("select value from state where name = 'version'").fetchone()
+            [version] = self._db.execute("select value from state where name = 'version'").fetchone()
+            self.version: int = version
             size = "select coalesce(sum(length(before) + length(after)), 0) from audit"
             [self._bytes] = self._db.execute(size).fetchone()
         except (OSError, sqlite3.Error) as error:
@@ -107,7 +113,7 @@ class Journal:
         Raises:
             Invalid: when there was none.
         """
-        rows = self.entries(_CHANGING, NO_CHANGE, 1)
+        rows = self._entries(_CHANGING, NO_CHANGE, 1)
         if not rows:
             raise Invalid("to", None, "there is no change to undo")
         version: int = rows[0]["version"]
@@ -121,12 +127,7 @@ class Journal:
         """
 
         def write() -> None:
-            for one in entries:
-                if one.after is None:
-                    self._db.execute("delete from hijacks where id = ?", (one.hijack,))
-                else:
-                    sql = "insert into hijacks values(?, ?) on conflict do update set body = excluded.body"
-                    self._db.execute(sql, (one.hijack, _json(one.after)))
+            self._write_change(entries)
             self._conclude(entries, version)
 
         self._whole(write, "the hijack")
@@ -140,10 +141,7 @@ class Journal:
         """
 
         def write() -> None:
-            for one in entries:
-                self._db.execute("delete from switches where service = ?", (one.hijack,))
-                if one.after is not None:
-                    self._db.execute("insert into switches values(?, ?)", (one.hijack, _json(one.after)))
+            self._write_switch(entries)
             self._conclude(entries, version)
 
         self._whole(write, "the switch")
@@ -155,36 +153,35 @@ class Journal:
         Raises:
             StoreError: when it cannot be written.
         """
-        shown = _json(entry.after)
-        after = entry.after if len(shown) <= LONGEST_REFUSED else {"cut": shown[:LONGEST_REFUSED]}
+        self._whole(lambda: self._write_refused(refused(entry)), "the audit")
 
-        def write() -> None:
-            self._insert(entry._replace(action=REFUSED, after=after))
-            oldest = "select id from audit where action = ? order by id desc limit 1 offset ?"
-            self._drop(f"action = ? and id <= ({oldest})", (REFUSED, REFUSED, MOST_REFUSED))
-
-        self._whole(write, "the audit")
-
-    def note_digests(self, hijack: str, digests: dict[str, str]) -> None:
+    def note_digests(self, hijack: str, digests: Mapping[str, str]) -> None:
         """Remember how the source of a hijack's functions looks now.
 
         Raises:
             StoreError: when it cannot be kept.
         """
+        self._whole(lambda: self._write_digests(hijack, digests), "the digest")
 
-        def write() -> None:
-            self._db.execute("delete from digests where hijack = ?", (hijack,))
-            rows = [(hijack, function, digest) for function, digest in digests.items()]
-            self._db.executemany("insert into digests values(?, ?, ?)", rows)
+    def lines(
+        self, limit: int, before: int = 0, hijack: str = "", actor: str = "", action: str = ""
+    ) -> list[dict[str, Any]]:
+        """Return lines of the audit with these values, newest first, as COLUMNS → value; ``before`` is an id."""
+        given = {"id < ?": before, "hijack = ?": hijack, "actor = ?": actor, "action = ?": action}
+        wanted = {condition: value for condition, value in given.items() if value}
+        return self._entries(" and ".join(wanted), tuple(wanted.values()), limit)
 
-        self._whole(write, "the digest")
+    def latest(self, hijack: str) -> int:
+        """Return the version of the latest change of one hijack; 0 when none is known."""
+        newest = self._entries("hijack = ? and action != ?", (hijack, REFUSED), 1)
+        return int(newest[0]["version"]) if newest else 0
 
-    def entries(self, where: str = "", values: Sequence[object] = (), limit: int = -1) -> list[dict[str, Any]]:
-        """Return lines of the audit, newest first, as COLUMNS → value.
+    def catch_up(self) -> bool:
+        """Take in what others have changed; True when they have."""
+        return False
 
-        Args:
-            where: a condition of SQL, written in this package; its values in ``values``.
-        """
+    def _entries(self, where: str = "", values: Sequence[object] = (), limit: int = -1) -> list[dict[str, Any]]:
+        """Return lines of the audit, newest first; ``where`` is a condition of SQL that is written in this package."""
         condition = f"where {where}" if where else ""
         sql = f"select {', '.join(COLUMNS)} from audit {condition} order by id desc limit ?"  # noqa: S608 - constant
         found = [dict(zip(COLUMNS, row, strict=True)) for row in self._rows(sql, (*values, limit))]
@@ -202,13 +199,13 @@ class Journal:
             return []
         where = f"version < ? and action != ? {mine} and version >= ?"
         found: dict[int, list[dict[str, Any]]] = {}
-        for one in self.entries(where, (*values, wanted[-1][0])):
+        for one in self._entries(where, (*values, wanted[-1][0])):
             found.setdefault(one["version"], []).insert(0, one)
         return list(found.values())
 
     def since(self, version: int) -> list[Step]:
         """Return every change of a hijack after ``version``, newest first."""
-        found = self.entries(f"version > ? and {_CHANGING}", (version, *NO_CHANGE))
+        found = self._entries(f"version > ? and {_CHANGING}", (version, *NO_CHANGE))
         return [Step(one["hijack"], one["before"], one["after"]) for one in found]
 
     def oldest(self) -> int:
@@ -219,6 +216,30 @@ class Journal:
     def close(self) -> None:
         """Release the file."""
         self._db.close()
+
+    def _write_change(self, entries: Iterable[Entry]) -> None:
+        for one in entries:
+            if one.after is None:
+                self._db.execute("delete from hijacks where id = ?", (one.hijack,))
+            else:
+                sql = "insert into hijacks values(?, ?) on conflict do update set body = excluded.body"
+                self._db.execute(sql, (one.hijack, _json(one.after)))
+
+    def _write_switch(self, entries: Iterable[Entry]) -> None:
+        for one in entries:
+            self._db.execute("delete from switches where service = ?", (one.hijack,))
+            if one.after is not None:
+                self._db.execute("insert into switches values(?, ?)", (one.hijack, _json(one.after)))
+
+    def _write_refused(self, entry: Entry) -> None:
+        self._insert(entry)
+        oldest = "select id from audit where action = ? order by id desc limit 1 offset ?"
+        self._drop(f"action = ? and id <= ({oldest})", (REFUSED, REFUSED, MOST_REFUSED))
+
+    def _write_digests(self, hijack: str, digests: Mapping[str, str]) -> None:
+        self._db.execute("delete from digests where hijack = ?", (hijack,))
+        rows = [(hijack, function, digest) for function, digest in digests.items()]
+        self._db.executemany("insert into digests values(?, ?, ?)", rows)
 
     def _conclude(self, entries: Iterable[Entry], version: int) -> None:
         self._db.execute("update state set value = ? where name = 'version'", (version,))
@@ -259,6 +280,13 @@ class Journal:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"the hijacks could not be read: {error}; check the disk") from error
+
+
+def refused(entry: Entry) -> Entry:
+    """Return the line of an attempt that changed nothing; what others have sent is cut."""
+    shown = _json(entry.after)
+    after = entry.after if len(shown) <= LONGEST_REFUSED else {"cut": shown[:LONGEST_REFUSED]}
+    return entry._replace(action=REFUSED, after=after)
 
 
 def _json(value: Any) -> str:

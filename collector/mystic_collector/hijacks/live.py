@@ -97,6 +97,7 @@ def _row(process: Process, one: FunctionReport) -> dict[str, Any]:
     return {
         "instance": process.instance,
         "pid": process.pid,
+        **process.place(),
         "host": str(process.status.get("host", ""))[:_LONGEST_HOST],
         "state": one.state,
         "reason": one.reason,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mystic_agent.contract.report import FunctionReport
+from mystic_agent.contract.report import FunctionReport, Report
 
 WORKING = ("attached", "counting")
 """States in which calls are seen."""
@@ -25,6 +25,8 @@ class Process:
         streams: open connections to the stream.
         reported: False while it only listens.
         seen: Unix seconds of the last sign of life.
+        collector: the name of that which it reports to; empty for this one, and where there is but one.
+        revision: grows with all that is heard of it.
     """
 
     instance: str
@@ -37,6 +39,17 @@ class Process:
     streams: int = 0
     seen: float = 0.0
     reported: bool = False
+    collector: str = ""
+    revision: int = 0
+
+    def place(self) -> dict[str, str]:
+        """Return where it reports to, as answers show it; nothing when that is here."""
+        return {"collector": self.collector} if self.collector else {}
+
+    def report(self) -> Report:
+        """Return all that is known of it as one report."""
+        functions = tuple(self.functions.values())
+        return Report(self.instance, self.service, self.stage, self.pid, self.version, True, functions, self.status)
 
 
 def extent(working: int, processes: int, not_loaded: int = 0, silent: int = 0) -> str:

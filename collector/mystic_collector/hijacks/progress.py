@@ -47,7 +47,13 @@ def progress(hijack: Hijack, processes: Iterable[Process], version: int) -> dict
         functions.update(hit)
         failures += [_failure(one, process) for one in missed]
         notes += [
-            {"function": one.function, "instance": process.instance, "pid": process.pid, "note": note}
+            {
+                "function": one.function,
+                "instance": process.instance,
+                "pid": process.pid,
+                **process.place(),
+                "note": note,
+            }
             for one in said
             for note in one.notes
             if note.partition(":")[0] in named
@@ -80,6 +86,7 @@ def _failure(one: FunctionReport, process: Process) -> dict[str, Any]:
         "function": one.function,
         "instance": process.instance,
         "pid": process.pid,
+        **process.place(),
         "state": one.state,
         "reason": one.reason,
     }

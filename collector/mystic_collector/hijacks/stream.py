@@ -105,9 +105,9 @@ class Streams:
             while not self._closed:
                 snapshot = self._registry.snapshot()
                 waker.clear()
-                if snapshot.version != sent:
-                    sent = snapshot.version
-                    yield _event(sent, orjson.dumps(snapshot.for_service(service, self._clock())))
+                if snapshot is not sent:
+                    sent = snapshot
+                    yield _event(sent.version, orjson.dumps(snapshot.for_service(service, self._clock())))
                 try:
                     async with asyncio.timeout(self._keep_alive):
                         await waker.wait()

@@ -117,6 +117,7 @@ def _row(process: Process, matches: list[dict[str, Any]]) -> dict[str, Any]:
         "service": process.service,
         "instance": process.instance,
         "pid": process.pid,
+        **process.place(),
         "stage": process.stage,
         "connected": process.streams > 0,
         "matches": matches[:MOST_MATCHES],
