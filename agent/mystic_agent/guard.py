@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from mystic_agent.contract.named import NamedTuple
 
 FAULTS = (Exception,)
 """What the guard stops; call-path code that cannot afford :meth:`Guard.run` catches it and calls :meth:`Guard.note`."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.threads import Lock
 
 SPANS = "spans"

@@ -8,10 +8,11 @@ from __future__ import annotations
 import _thread
 from collections.abc import Iterable
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mystic_agent.contract.deny import denied
 from mystic_agent.contract.hijack import Hijack
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.contract.strategy import OBSERVING, StrategySpec, parse_strategy
 from mystic_agent.guard import FAULTS
 from mystic_agent.observe.meter import Meter

@@ -6,7 +6,8 @@ All are frozen values made by ``observe`` and read by ``otlp``; nothing here doe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from mystic_agent.contract.named import NamedTuple
 
 Attribute = tuple[str, "str | int | float | bool"]
 

@@ -13,6 +13,8 @@ from functools import lru_cache
 from types import GetSetDescriptorType
 from typing import Any
 
+from mystic_agent.contract.pattern import pattern
+
 HIDDEN = "[redacted]"
 LONGEST_SCANNED = 20_000
 MOST_ITEMS = 20
@@ -32,22 +34,22 @@ NAMES = tuple(_NAMES.split())
 # Each pattern is linear: no nested repetition, bounded repeats, so that no input can make it slow. In front of each is
 # a part of everything it matches; looking that up first takes a tenth of the time.
 PATTERNS = (
-    ("://", re.compile(r"(?<=://)[^\s/?#]{1,512}(?=@)")),  # user:password in a URL, and a token that stands for both
-    ("-----BEGIN", re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,16000}")),
-    ("IA", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("k", re.compile(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_][A-Za-z0-9_-]{8,256}")),
-    ("gh", re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}")),
-    ("xox", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}")),
+    ("://", pattern(r"(?<=://)[^\s/?#]{1,512}(?=@)")),  # user:password in a URL, and a token that stands for both
+    ("-----BEGIN", pattern(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,16000}")),
+    ("IA", pattern(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    ("k", pattern(r"\b(?:sk|pk|rk)[-_](?:live|test|proj|ant)[-_][A-Za-z0-9_-]{8,256}")),
+    ("gh", pattern(r"\bgh[pousr]_[A-Za-z0-9]{20,255}")),
+    ("xox", pattern(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,255}")),
 )
 # JSON Web Token, or a part of one: base64 of what begins with {"
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}")
-_SCHEME = re.compile(r"(?i)\b(?:bearer|basic|digest|negotiate)(?:\s|%20|\+){1,4}[A-Za-z0-9._~+/=-]{6,}+")
+_JWT = pattern(r"eyJ[A-Za-z0-9_-]{12,}+(?:\.[A-Za-z0-9_-]*+){0,4}")
+_SCHEME = pattern(r"(?i)\b(?:bearer|basic|digest|negotiate)(?:\s|%20|\+){1,4}[A-Za-z0-9._~+/=-]{6,}+")
 # Quotes that are escaped themselves, as in JSON inside of a text, end at the next one.
 _QUOTED = r"""\"(?:[^\"\\]|\\[\s\S])*+|'(?:[^'\\]|\\[\s\S])*+|\\{1,3}[\"'][^\"']*+"""
 _BETWEEN = r"""(?:\\{0,3}["']?\s{0,4}(?:[=:]|%3[AaDd])\s{0,4}|["'],\s{0,4}(?=["']))"""
 # Values of headers are whole lines, with blanks and separators inside.
-_HEADER = re.compile(rf"(?i)((?:authorization|cookie2?){_BETWEEN})(?:{_QUOTED}|[^\r\n]++)")
-_ASSIGNMENT = re.compile(
+_HEADER = pattern(rf"(?i)((?:authorization|cookie2?){_BETWEEN})(?:{_QUOTED}|[^\r\n]++)")
+_ASSIGNMENT = pattern(
     r"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|access|private)[_-]?key|credential|authentication|"
     r"signature|session[_-]?id|csrf|xsrf|card[_-]?number|cvv|cvc|ssn|jwt)"
     rf"[A-Za-z0-9_-]{{0,40}}{_BETWEEN})(?:{_QUOTED}|[^\s&]++)"
@@ -58,12 +60,12 @@ _NAMED = (
     *("authorization", "cookie", "pass", "pwd", "secret", "token", "key", "credential", "authentication"),
     *("signature", "session", "csrf", "xsrf", "card", "cvv", "cvc", "ssn", "jwt"),
 )
-_JOINT = re.compile("[=:%,]")
+_JOINT = pattern("[=:%,]")
 _SHORTEST = 12
 """Characters of the shortest secret, but for one that stands behind its name, which takes a JOINT."""
-_CARD = re.compile(r"(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,18}(?!\d|\.\d)")
-_SQUEEZE = re.compile(r"[^a-z0-9]")
-_SQUEEZED = tuple({_SQUEEZE.sub("", name) for name in NAMES})
+_CARD = pattern(r"(?<!\d)(?<!\d\.)\d(?:[ -]?\d){12,18}(?!\d|\.\d)")
+_SQUEEZE = pattern(r"[^a-z0-9]")
+_SQUEEZED = tuple({"".join(filter(str.isalnum, name)) for name in NAMES})
 
 
 def secret_name(name: str, further: Iterable[str] = ()) -> bool:
@@ -88,9 +90,9 @@ def clean(text: str) -> str:
         text = _JWT.sub(HIDDEN, text)
     if _may_hold(text, _SCHEMES):
         text = _SCHEME.sub(HIDDEN, text)
-    for part, pattern in PATTERNS:
+    for part, look in PATTERNS:
         if part in text:
-            text = pattern.sub(HIDDEN, text)
+            text = look.sub(HIDDEN, text)
     if _JOINT.search(text) and _may_hold(text, _NAMED):
         text = _HEADER.sub(r"\1" + HIDDEN, text)
         text = _ASSIGNMENT.sub(r"\1" + HIDDEN, text)

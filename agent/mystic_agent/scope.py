@@ -116,7 +116,9 @@ class Scope:
         return name.partition(".")[0] in OWN
 
     def _project_file(self, file: str) -> bool:
-        folder, _, base = os.path.realpath(file).rpartition(os.sep)
+        if os.path.islink(file):
+            file = os.path.realpath(file)
+        folder, _, base = file.rpartition(os.sep)  # where the folder really is, is found out once for all of its files
         return self._project_folder(folder) and not self._ignored(base)
 
     def _project_folder(self, folder: Any) -> bool:

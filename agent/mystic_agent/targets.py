@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.trampoline import is_trampoline, kind_of
 
 OWN = ("mystic_agent", "mystic_bootstrap", "mystic_collector", "wrapt")

@@ -10,7 +10,9 @@ from __future__ import annotations
 import _ast  # what `compile` makes; `ast` around it would be imported into every application that is observed
 from functools import lru_cache
 from types import CodeType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
+
+from mystic_agent.contract.named import NamedTuple
 
 Holes = tuple[tuple[int, str], ...]
 """Where in ``co_consts`` which of the constants belongs."""

@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.template import Holes, compiled
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,10 +8,10 @@ There are no attributes, no other calls and no arithmetic. Nothing here evaluate
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.pattern import pattern
 
 if TYPE_CHECKING:
     import ast
@@ -28,7 +28,7 @@ _PARTS = """
 """
 _ALLOWED = frozenset(_PARTS.split())
 # What the parser would warn of, into the application's own warnings.
-_WARNED = re.compile(r"\\|\b\d[\w.]*?(?:and|or|in|is|if|else|not)\b")
+_WARNED = pattern(r"\\|\b\d[\w.]*?(?:and|or|in|is|if|else|not)\b")
 _EXAMPLE = "write e.g. 'amount > 100 and exception is not None'"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.pattern import pattern
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_TEXT = pattern(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 LONGEST_SECONDS = 3650 * 86400.0
 
 

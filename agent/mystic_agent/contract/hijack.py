@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
+from mystic_agent.contract.pattern import pattern
 from mystic_agent.contract.strategy import StrategySpec, parse_strategy
 from mystic_agent.contract.target import Target, parse_target
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_ID = pattern(r"[A-Za-z0-9_-]{1,64}")
 _FIELDS = ("id", "target", "service", "stages", "owner", "reason", "created_at", "expires_at")
 ANY_STAGE = "*"
 MOST_STRATEGIES = 16

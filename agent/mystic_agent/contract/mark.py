@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
 
 MOST_MARKS = 16
 """Of one function in one report; an agent keeps the newest."""

@@ -10,11 +10,13 @@ import builtins
 import re
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.duration import seconds
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.contract.path import parse_path
+from mystic_agent.contract.pattern import pattern
 from mystic_agent.contract.place import parse_place
 from mystic_agent.contract.target import parse_target
 
@@ -25,10 +27,10 @@ LONGEST_TEXT = 100_000
 DEEPEST = 32
 MOST_NAMES = 50
 MOST_STEPS = 1000
-_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
-_INSIDE = re.compile(r"[^.\s]+(?:\.[^.\s]+)*")
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)\s*%")
+_DOTTED = pattern(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?")
+_NAME = pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_INSIDE = pattern(r"[^.\s]+(?:\.[^.\s]+)*")
+_PERCENT = pattern(r"(\d{1,3}(?:\.\d{1,9})?)\s*%")
 
 
 class Option(NamedTuple):

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.pattern import pattern
 
 Path = tuple[str | int, ...]
 """The parameter's name, then names and positions."""
 
 LONGEST = 200
 MOST_STEPS = 10
-_FORM = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*|\[\d{1,6}\])*", re.ASCII)
-_STEP = re.compile(r"\w+", re.ASCII)
+_FORM = pattern(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*|\[\d{1,6}\])*", re.ASCII)
+_STEP = pattern(r"\w+", re.ASCII)
 
 
 def parse_path(value: object, field: str) -> Path:

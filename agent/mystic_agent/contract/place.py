@@ -8,13 +8,14 @@ with names and positions. The variable itself may begin with one underscore, not
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.contract.path import LONGEST, parse_path
+from mystic_agent.contract.pattern import pattern
 
 ARGUMENT, CONTEXTVAR, LOCAL = "argument", "contextvar", "local"
-_FORM = re.compile(
+_FORM = pattern(
     r"(contextvar|local):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(_?[A-Za-z]\w*)((?:\.[A-Za-z]\w*|\[\d{1,6}\])*)", re.ASCII
 )
 

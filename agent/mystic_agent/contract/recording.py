@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.codec import decode
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.contract.option import name as read_name
+from mystic_agent.contract.pattern import pattern
 
 LONGEST_VALUE = 256 * 1024
 LONGEST_TEXT = 1000
-_KEY = re.compile(r"[0-9a-f]{32,128}")
+_KEY = pattern(r"[0-9a-f]{32,128}")
 
 
 class Recorded(NamedTuple):

@@ -7,10 +7,11 @@ carry only the functions whose state changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.mark import Mark, parse_marks
+from mystic_agent.contract.named import NamedTuple
 
 STATES = ("attached", "counting", "pending", "failed", "skipped", "released")
 KINDS = ("function", "coroutine", "generator", "async_generator", "native")

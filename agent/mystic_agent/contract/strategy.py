@@ -7,12 +7,13 @@ agent's strategy files read the values it has already made sound.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract import option
 from mystic_agent.contract.condition import condition
 from mystic_agent.contract.duration import LONGEST_SECONDS, seconds
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.contract.option import Option
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
+from mystic_agent.contract.pattern import pattern
 
-_MODULE = re.compile(r"[\w*?\[\]!-]+(\.[\w*?\[\]!-]+)*")
-_QUALNAME = re.compile(r"[\w*?\[\]!<>-]+(\.[\w*?\[\]!<>-]+)*")
+_MODULE = pattern(r"[\w*?\[\]!-]+(\.[\w*?\[\]!-]+)*")
+_QUALNAME = pattern(r"[\w*?\[\]!<>-]+(\.[\w*?\[\]!<>-]+)*")
 _REMEDY = "write it as 'package.module:qualname', globs allowed, e.g. 'app.ocr:OCRService.process_*'"
 LONGEST = 512
 

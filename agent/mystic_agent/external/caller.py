@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import FrameType
-from typing import NamedTuple
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.observe.meter import Meter
 from mystic_agent.observe.span import CURRENT, METER, place_now
 from mystic_agent.redact import cut

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
+from mystic_agent.contract.pattern import pattern
 from mystic_agent.redact import clean, cut
 
 LONGEST = 200
@@ -16,8 +16,8 @@ PORTS = {
     8086: "influxdb", 8125: "statsd", 8443: "https", 9042: "cassandra", 9092: "kafka", 9200: "elasticsearch",
     11211: "memcached", 27017: "mongodb",
 }  # fmt: skip
-_HTTP = re.compile(rb"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS|CONNECT|TRACE) \S|PRI \* HTTP/2")
-_REDIS = re.compile(rb"\*\d{1,5}\r\n\$\d")
+_HTTP = pattern(rb"(?:GET|POST|PUT|HEAD|DELETE|PATCH|OPTIONS|CONNECT|TRACE) \S|PRI \* HTTP/2")
+_REDIS = pattern(rb"\*\d{1,5}\r\n\$\d")
 
 
 def peer(address: Any, names: dict[str, str]) -> tuple[str, int]:

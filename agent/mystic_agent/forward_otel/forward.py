@@ -6,10 +6,11 @@ import atexit
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic, time_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mystic_agent import __version__
 from mystic_agent.contract import wire
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.forward_otel.exporters import exporters, interval_seconds
 from mystic_agent.forward_otel.logs import emitted
 from mystic_agent.forward_otel.metrics import metrics_data

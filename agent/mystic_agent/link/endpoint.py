@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 from mystic_agent.contract import wire
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.outbox import LOGS, METRICS, SPANS
 
 # Named tuples rather than dataclasses, which would cost a process 2 ms at its start.

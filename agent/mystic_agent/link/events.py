@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from mystic_agent.contract.named import NamedTuple
 
 MOST_BYTES = 4 * 2**20
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.hijack import Hijack, parse_hijack
+from mystic_agent.contract.named import NamedTuple
 
 MOST_HIJACKS = 10_000
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.link.endpoint import Destination, Headers
 from mystic_agent.outbox import LOGS, METRICS, SPANS
 

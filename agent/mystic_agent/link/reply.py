@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import NamedTuple
+
+from mystic_agent.contract.named import NamedTuple
 
 MOST_HEADERS = 100
 _MOST_CHUNK_LINE = 1024

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import _thread
 from time import perf_counter_ns
-from typing import NamedTuple
 
 from mystic_agent.contract import wire
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.guard import guard
 from mystic_agent.observe.span import CURRENT, ELAPSED, PARENT, TRACE, Place, Span, place_now, rare
 from mystic_agent.observe.trace import Tracer

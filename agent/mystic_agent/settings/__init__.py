@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.contract.target import Target
 from mystic_agent.settings import value
 
