@@ -195,6 +195,20 @@ def test_a_function_attached_everywhere_is_a_success(collector, capsys, monkeypa
     assert headers[wire.API_KEY_HEADER] == "s3cret"
 
 
+@pytest.mark.parametrize("given", ["plain", "shop.plain", "pack.shop.plain"])
+def test_a_name_that_one_running_function_has_is_enough(collector, capsys, given):
+    other = {**ROW, "function": "pack.shop:not_plain", "states": {}}
+    collector.replies["/api/functions"] = functions({**ROW, "states": {"attached": 2}}, other)
+    assert main(["explain", given]) == 0
+    assert capsys.readouterr().out.startswith("pack.shop:plain\n")
+
+
+def test_a_name_that_several_functions_have_is_answered_with_all_of_them(collector, capsys):
+    collector.replies["/api/functions"] = functions(ROW, {**ROW, "function": "pack.other:Shop.plain"})
+    assert main(["explain", "plain"]) == 2
+    assert "say which one: pack.other:Shop.plain, pack.shop:plain" in capsys.readouterr().err
+
+
 def test_a_function_missed_somewhere_fails_and_names_process_and_reference(collector, capsys):
     instance = {"instance": "i-1", "pid": 7, "state": "failed", "reason": "too\x1b[31m late", "references": ["a.b:c"]}
     row = {**ROW, "summary": "attached in 1 of 2 processes", "states": {"attached": 1, "failed": 1}}

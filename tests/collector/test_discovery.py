@@ -10,6 +10,8 @@ from mystic_collector.discovery.config import ignore_patterns, write_config
 from mystic_collector.discovery.resolve import resolve
 from mystic_collector.discovery.source import discover
 
+from tests.collector.test_commands import mystic
+
 KNOWN = ["app.ocr:process", "app.ocr:Service.process", "app.db:Session.commit", "tools:main"]
 
 
@@ -87,6 +89,13 @@ def test_what_the_project_ignores_is_left_out(tmp_path: Path) -> None:
     assert names(tmp_path, "build/", "deep/old", "test_*.py") == ["keep.m:f"]
     write_config(tmp_path)
     assert ignore_patterns(tmp_path) == ("*.pyc", "__pycache__", ".git", ".venv")
+
+
+def test_what_init_writes_into_a_project_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("def price(): ...")
+    assert mystic("init", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "mystic_server.py").is_file()
+    assert names(tmp_path) == ["shop:price"]
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_are_found(tmp_path: Path) -> None:

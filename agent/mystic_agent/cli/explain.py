@@ -20,16 +20,16 @@ _NOT_LOADED = "pending"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("function", help="module:qualname, without globs")
+    parser.add_argument("function", help="module:qualname without globs, or a bare name that one function has")
 
 
 def _run(args: argparse.Namespace) -> int:
-    target = parse_target(args.function, "function")
+    settings = load()
+    target = parse_target(_meant(args.function, settings), "function")
     if not target.exact:
         raise Invalid(
             "function", args.function, "name one function; 'mystic discover' lists those that match a pattern"
         )
-    settings = load()
     place = locate(target, settings)
     services, note = _ask(settings, target)
     attached = bool(services) and all(_attached(one) for one in services)
@@ -42,6 +42,22 @@ def _run(args: argparse.Namespace) -> int:
     }
     show(answer, "\n".join(map(plain, _lines(target, services, note, place))), args.format)
     return 0 if attached else 1
+
+
+def _meant(text: str, settings: Settings) -> str:
+    """Return the one function that runs under a bare name; what means none is returned as it is."""
+    if ":" in text or set("*?[") & set(text):
+        return text
+    try:
+        reply = collector.get(settings, f"/api/functions?{urlencode({'q': text})}")
+    except Failure:
+        return text
+    listed = reply.get("functions") if isinstance(reply, dict) else None
+    names = {str(one.get("function")) for one in listed or () if isinstance(one, dict)}
+    found = sorted(name for name in names if name.replace(":", ".").endswith(f".{text}"))
+    if len(found) > 1:
+        raise Invalid("function", text, f"say which one: {', '.join(found[:20])}")
+    return found[0] if found else text
 
 
 def _ask(settings: Settings, target: Target) -> tuple[list[dict[str, Any]], str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 MOST_FILE_BYTES = 5 * 2**20
 ALWAYS_IGNORED = ("__pycache__", ".*", "node_modules", "site-packages", "*.egg-info")
+OURS = ("mystic_server.py", "mystic_integration.py")
+"""What ``mystic init`` puts into a project; nobody who asks for its functions means them."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -46,9 +48,10 @@ class Unread:
 def python_files(root: Path, ignore: Sequence[str] = ()) -> Iterator[Path]:
     """Yield the Python files under ``root`` in a stable order, without names or relative paths matching ``ignore``.
 
-    Links to folders are not followed, and folders that hold a virtual environment are left out.
+    Links to folders are not followed; folders that hold a virtual environment, and what ``mystic init`` writes, are
+    left out.
     """
-    patterns = (*ALWAYS_IGNORED, *(pattern.rstrip("/") for pattern in ignore))
+    patterns = (*ALWAYS_IGNORED, *OURS, *(pattern.rstrip("/") for pattern in ignore))
     for folder, folders, files in os.walk(root):
         where = Path(folder)
         inside = where.relative_to(root).as_posix()
