@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from mystic_collector.servers.choice import ChosenServers
 from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.launch import RUNNER_IMAGES
@@ -133,8 +135,13 @@ class Managed:
             return path.read_text(encoding="ascii").strip()
 
     def wake(self) -> None:
-        """Find the servers of a former process again, behind; call it on the event loop."""
-        if (self.settings.data_dir / "servers.id").exists() and self.settings.servers != "off":
+        """Ask what can run servers, and find those of a former process again, behind; call it on the event loop.
+
+        A collector that has managed nothing yet and was told of no sidecar asks nobody.
+        """
+        settings = self.settings
+        told = settings.servers == "sidecar" or settings.sidecar_token or settings.sidecar_token_file
+        if settings.servers != "off" and (told or (settings.data_dir / "servers.id").exists()):
             self._waking = asyncio.create_task(self._find(), name="find servers")
 
     async def _find(self) -> None:
@@ -183,14 +190,16 @@ class Managed:
                 finally:
                     if not line.done():
                         line.cancel()
-                        await asyncio.wait((line,))
+                        with anyio.CancelScope(shield=True):  # an answer nobody reads is cancelled until it has ended
+                            await asyncio.wait((line,))
                 if found is None:
                     return
                 yield found
         finally:
             over.cancel()
             if isinstance(source, AsyncGenerator):
-                await source.aclose()
+                with anyio.CancelScope(shield=True):
+                    await source.aclose()
 
     async def leave(self) -> None:
         """End sessions and streams, so that a server that is shutting down need not wait for them."""

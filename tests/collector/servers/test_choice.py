@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+from pathlib import Path
 
 import pytest
 from mystic_collector.servers.choice import ChosenServers
@@ -12,6 +14,8 @@ from mystic_collector.servers.server import Health, Server
 from mystic_collector.servers.spec import ServerSpec
 from mystic_collector.servers.validation import read_spec
 
+from ..conftest import running
+from .contract import PATIENCE
 from .memory import IMAGE, MemoryServers
 
 pytestmark = pytest.mark.anyio
@@ -143,3 +147,16 @@ async def test_neither_is_a_clear_answer_that_says_how_to_get_either(
 async def test_switched_off_says_so() -> None:
     with pytest.raises(EngineUnavailable, match="MYSTIC_SERVERS=off"):
         await ChosenServers(None, None).listed()
+
+
+def test_a_collector_that_was_told_of_a_sidecar_asks_for_its_health_when_it_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.settimeout(PATIENCE)
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        with running(tmp_path, servers="sidecar", sidecar_url=url, sidecar_token="shared"):
+            near, _ = door.accept()
+            with near:
+                near.settimeout(PATIENCE)
+                asked = near.recv(4096)
+    assert asked.startswith(b"GET /mcp/health ")
+    assert b"authorization: bearer shared" in asked.lower()

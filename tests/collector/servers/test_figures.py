@@ -14,7 +14,7 @@ from mystic_collector.servers.errors import NameTaken
 from mystic_collector.servers.figures import Figures
 
 from ..conftest import Running, running
-from .contract import Laboratory, settled
+from .contract import Laboratory, eventually, settled
 from .memory import MemoryLaboratory
 from .test_gateway import served, until_none_is_open
 
@@ -33,10 +33,8 @@ async def test_starts_states_and_failures_by_cause_are_counted_once_each(laborat
     await servers.start(laboratory.spec("bad", "--leave", "3"))
     with pytest.raises(NameTaken):
         await servers.start(laboratory.spec("good"))
-    for name in ("good", "bad", "bad"):
-        await settled(servers, name)
-    async for _ in servers.follow("bad"):
-        pass
+    await settled(servers, "good")
+    await eventually(servers, "bad", "failed")
     for _ in range(3):
         listed = {one.name: one for one in await servers.listed()}
         assert {name: one.state for name, one in listed.items()} == {"good": "running", "bad": "failed"}
@@ -45,7 +43,7 @@ async def test_starts_states_and_failures_by_cause_are_counted_once_each(laborat
     assert value(figures, "mystic.servers.failures", cause=listed["bad"].cause or "failed") == 1
     assert [value(figures, "mystic.servers", state=state) for state in ("running", "failed")] == [1, 1]
     await servers.restart("bad")
-    await settled(servers, "bad")
+    await eventually(servers, "bad", "failed")
     await servers.listed()
     assert value(figures, "mystic.servers.failures", cause=listed["bad"].cause or "failed") == 2
     for name in ("good", "bad"):
