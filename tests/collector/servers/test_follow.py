@@ -21,9 +21,10 @@ PATIENCE = 20.0
 class LeavingSlowly(MemoryServers):
     """Ends a log after some rounds of the loop, as one does that closes a connection."""
 
-    left = 0
+    begun, left = 0, 0
 
     async def follow(self, name: str, tail: int = 0, since: float = 0.0) -> AsyncIterator[LogLine]:
+        self.begun += 1
         try:
             async for line in super().follow(name, tail, since):
                 yield line
@@ -39,14 +40,14 @@ async def test_a_reader_that_goes_away_leaves_no_error_and_nothing_that_reads_on
     managed = Managed(Settings(project_root=tmp_path), servers)
     await servers.start(MemoryLaboratory(tmp_path, tmp_path).spec("live"))
     await settled(servers, "live")
-    reading = asyncio.Event()
 
     async def read() -> None:
         async for _ in managed.follow("live", 10, 0.0):
-            reading.set()
+            pass
 
     async with asyncio.timeout(PATIENCE), anyio.create_task_group() as tasks:
         tasks.start_soon(read)
-        await reading.wait()
+        while not servers.begun:
+            await asyncio.sleep(0)
         tasks.cancel_scope.cancel()  # as the server does with an answer whose reader is gone: again and again
     assert servers.left == 1
