@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mystic_agent import __version__, aware
+from mystic_agent import __version__, aware, source
 from mystic_agent.attachments import Attachments
 from mystic_agent.cache.memory import Memory
 from mystic_agent.contract import wire
@@ -96,6 +96,7 @@ class Agent:
     def arrived(self, module: ModuleType) -> int:
         """Look at a module that has been loaded; return how many of its functions are now hijacked."""
         self._watch_outside()
+        guard.run("source", source.remember, None, module)
         return self.attachments.arrive(module)
 
     def _watch_outside(self) -> None:

@@ -62,12 +62,19 @@ def test_pytest_fixtures_of_every_scope_work(program, receiver):
             def test_multiple(self, n, factor, tmp_path):
                 assert self.factor * n == factor * n
 
+        def priced(n):
+            return 3 * n
+
+        def test_source():
+            import inspect
+            assert inspect.getsource(priced) == "def priced(n):\\n    return 3 * n\\n"
+
         def test_fails(base):
             assert base == 2
         """,
     )
     ended = program.run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "."], receiver.port)
-    assert "1 failed, 4 passed" in ended.out, ended
+    assert "1 failed, 5 passed" in ended.out, ended
     expected = {
         "test_shop:base": 1,
         "test_shop:factor": 4,
