@@ -147,8 +147,9 @@ def test_a_lease_ends_on_time_although_the_collector_is_gone(shop: Lab) -> None:
 def test_a_process_refuses_strategies_that_it_is_not_to_use_and_says_so(shop: Lab) -> None:
     port = shop.serve(workers=1, PYTHONPATH=str(BOOTSTRAP), MYSTIC_ALLOWED_STRATEGIES="log,mock")
     until(lambda: shop.processes() == 1, "the agent")
-    found = good(shop, "hijack", "shop:price", "--cache", "ttl=1h")
-    reasons = {failure["reason"] for failure in found["progress"]["failures"]}
+    refused = shop.mystic("hijack", "shop:price", "--cache", "ttl=1h", "--format", "json")
+    assert refused.returncode == 1, refused.stderr
+    reasons = {failure["reason"] for failure in json.loads(refused.stdout)["progress"]["failures"]}
     assert reasons == {"cache is not among MYSTIC_ALLOWED_STRATEGIES, which are log, mock, observe"}
     assert not cached(port)
     good(shop, "hijack", "shop:price", "--mock", "value=7")
