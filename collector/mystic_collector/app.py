@@ -30,7 +30,7 @@ from mystic_collector.hijacks.registry import Registry
 from mystic_collector.hijacks.stream import Streams
 from mystic_collector.ingest.endpoint import Ingest
 from mystic_collector.ingest.intake import Intake
-from mystic_collector.ingest.writer import Writer
+from mystic_collector.ingest.writer import FEW, Writer
 from mystic_collector.otlp.spans import read_spans
 from mystic_collector.parts import Parts
 from mystic_collector.recordings.recordings import Recordings
@@ -40,7 +40,7 @@ from mystic_collector.security import Gate
 from mystic_collector.servers.errors import ServersError
 from mystic_collector.servers.managed import Managed
 from mystic_collector.settings import Settings
-from mystic_collector.store.protocol import StoreError
+from mystic_collector.store.protocol import Store, StoreError
 from mystic_collector.store.sqlite import SqliteStore
 from mystic_collector.tracing.middleware import Traced
 from mystic_collector.tracing.tracing import Tracing
@@ -80,12 +80,7 @@ def build_app(settings: Settings, alone: bool = False) -> Starlette:
 def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     """Return the parts, not yet started, and what releases their files."""
     lock = _own(settings.data_dir)
-    store = SqliteStore(
-        settings.data_dir / "telemetry.db",
-        max_age=settings.retention_seconds,
-        max_bytes=settings.retention_bytes,
-        max_functions=settings.max_functions,
-    )
+    store = _store(settings)
     fleet = Fleet()
     membership = Membership(settings.fleet, settings.data_dir, fleet) if settings.fleet else None
     registry = Registry(
@@ -96,7 +91,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
     entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
     forward = Forward(settings.data_dir / "forward", settings.forward, settings.forward_bytes)
     recorded = Recordings(settings.data_dir / "recordings.db", settings.recordings_bytes)
-    writer = Writer(store, settings.max_queue_bytes)
+    writer = Writer(store, settings.max_queue_bytes, every=FEW if settings.store else 0.0)
     parts = Parts(
         settings=settings,
         store=store,
@@ -123,6 +118,24 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         lock.close()
 
     return parts, release
+
+
+def _store(settings: Settings) -> Store:
+    if settings.store is None:
+        return SqliteStore(
+            settings.data_dir / "telemetry.db",
+            max_age=settings.retention_seconds,
+            max_bytes=settings.retention_bytes,
+            max_functions=settings.max_functions,
+        )
+    from mystic_collector.store.clickhouse.store import ClickHouseStore  # its library is an extra
+
+    return ClickHouseStore(
+        settings.store,
+        max_age=settings.retention_seconds,
+        max_bytes=settings.retention_bytes,
+        max_functions=settings.max_functions,
+    )
 
 
 def _keeper(parts: Parts) -> Callable[[ExportTraceServiceRequest], None]:

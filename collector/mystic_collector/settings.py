@@ -14,6 +14,7 @@ from mystic_agent.contract.errors import Invalid
 from mystic_agent.contract.strategy import STRATEGIES
 
 from mystic_collector.destination import Destination, is_near, read_destinations
+from mystic_collector.engine import Engine, read_engine
 from mystic_collector.meeting import Meeting, read_meeting
 
 RUNS_SERVERS = ("auto", "docker", "sidecar", "off")
@@ -35,6 +36,7 @@ class Settings:
         api_key: the key callers must show, or empty for none; never in a repr.
         allowed_hosts: further names accepted in the Host header, lower case, without port; ``*`` accepts any.
         allowed_origins: further values accepted in the Origin header.
+        store: the engine that keeps telemetry for several collectors; None: a file in ``data_dir``.
         retention_seconds: age after which spans, points and history go.
         retention_bytes: size of the telemetry that is kept at most.
         max_body_bytes: largest request body as sent.
@@ -77,6 +79,7 @@ class Settings:
     api_key: str = field(default="", repr=False)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    store: Engine | None = None
     retention_seconds: float = 7 * 86400.0
     retention_bytes: int = 2**30
     max_body_bytes: int = 4 * 2**20
@@ -133,6 +136,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         api_key=read_key(env),
         allowed_hosts=tuple(name.lower() for name in _listed(env, "MYSTIC_ALLOWED_HOSTS")),
         allowed_origins=_listed(env, "MYSTIC_ALLOWED_ORIGINS"),
+        store=read_engine(env),
         retention_seconds=seconds(env.get("MYSTIC_RETENTION", "7d"), "MYSTIC_RETENTION"),
         retention_bytes=_size(env, "MYSTIC_RETENTION_BYTES", 2**30),
         max_body_bytes=_size(env, "MYSTIC_MAX_BODY", 4 * 2**20),

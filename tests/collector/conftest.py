@@ -13,8 +13,11 @@ from typing import Any
 
 import httpx
 import pytest
+from mystic_collector.engine import Engine
 from mystic_collector.server import CollectorServer
 from mystic_collector.settings import Settings
+
+from .clickhouse import engines
 
 PATIENCE = 20.0
 
@@ -117,6 +120,13 @@ def collector(tmp_path: Path) -> Iterator[Running]:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One collector for the tests of a module that leave nothing behind that another could mind."""
     with running(tmp_path_factory.mktemp("shared")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One ClickHouse for all tests of this process; each takes a database of its own."""
+    with engines(tmp_path_factory.mktemp("clickhouse")) as found:
         yield found
 
 

@@ -16,6 +16,9 @@ _log = logging.getLogger("mystic_collector.writer")
 _RETAIN_SECONDS = 30.0
 _AGAIN_SECONDS = 1.0
 _COMPLAIN_SECONDS = 60.0
+FEW = 0.5
+"""Seconds between two writes for a store that wants few and large ones."""
+
 _MOST_PER_WRITE = 4 * 2**20
 """Bytes written in one transaction, so that a reader of the newest never waits long."""
 
@@ -42,6 +45,7 @@ class Writer:
         most_bytes: what may wait; a single larger batch is taken when nothing waits.
         clock: Unix seconds, for retention.
         again: seconds until what could not be written is tried again.
+        every: seconds between the beginnings of two writes at least, while less waits than one write takes.
     """
 
     def __init__(
@@ -50,11 +54,13 @@ class Writer:
         most_bytes: int,
         clock: Callable[[], float] = time.time,
         again: float = _AGAIN_SECONDS,
+        every: float = 0.0,
     ) -> None:
         self._store = store
         self._most = most_bytes
         self._clock = clock
         self._again = again
+        self._every = every
         self._complained = -_COMPLAIN_SECONDS
         self._waiting: deque[Incoming] = deque()
         self._items = self._weight = 0
@@ -103,18 +109,23 @@ class Writer:
             return WriterCounts(self._accepted, self._written, self._refused, self._lost, self._items)
 
     def _run(self) -> None:
-        due = time.monotonic()
+        due = free = time.monotonic()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping, max(0.0, due - time.monotonic()))
+                self._changed.wait_for(self._enough, max(0.0, free - time.monotonic()))
                 batch = self._take()
                 if self._stopping and not batch:
                     return
             if batch:
+                free = time.monotonic() + self._every
                 self._settle(batch, self._keep(batch))
             if time.monotonic() >= due:
                 self._retain()
                 due = time.monotonic() + _RETAIN_SECONDS
+
+    def _enough(self) -> bool:
+        return self._stopping or self._weight >= _MOST_PER_WRITE
 
     def _take(self) -> list[Incoming]:
         batch: list[Incoming] = []

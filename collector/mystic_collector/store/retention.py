@@ -12,7 +12,9 @@ from mystic_collector.store.queries import used_bytes
 WIDE = 300
 """Seconds of one interval of the history once it is older than an hour."""
 
-_YOUNG = 3600
+YOUNG = 3600
+"""Seconds after which intervals of the history are made wider."""
+
 _MOST_ROWS = 50_000
 _MOST_SEGMENTS = 500
 PAST = "(past)"
@@ -66,7 +68,7 @@ def drop_excess(connection: sqlite3.Connection, limits: Limits, now: float) -> i
 
 def widen_history(connection: sqlite3.Connection, limits: Limits, now: float) -> int:
     """Join intervals older than an hour into wider ones."""
-    before = (int(now) - _YOUNG) // WIDE * WIDE
+    before = (int(now) - YOUNG) // WIDE * WIDE
     sql = f"""
         insert into intervals({INTERVAL})
         select function, service, :wide, at / :wide * :wide, sum(calls), sum(untimed), sum(errors), sum(hits),
