@@ -14,6 +14,8 @@ from starlette.responses import Response
 from mystic_collector.discovery.config import write_config
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import read_object, refusal, reply
+from mystic_collector.store.protocol import StoreError
+from mystic_collector.store.records import Sizes
 from mystic_collector.version import VERSION
 
 Facts = dict[tuple[str, str], dict[tuple[str, str], float]]
@@ -32,9 +34,9 @@ async def status(request: Request) -> Response:
 
 
 def _status(parts: Parts) -> dict[str, Any]:
-    facts = parts.store.facts()
+    facts, sizes, trouble = _kept(parts)
     processes = [_process(one, facts.get((one.service, one.instance), {})) for one in parts.fleet.processes()]
-    sizes, counts, snapshot = parts.store.sizes(), parts.writer.counts(), parts.registry.snapshot()
+    counts, snapshot = parts.writer.counts(), parts.registry.snapshot()
     dropped: dict[str, float] = {}
     for known in facts.values():
         for (metric, kind), value in known.items():
@@ -75,8 +77,17 @@ def _status(parts: Parts) -> dict[str, Any]:
             "functions_overflowing": sizes.overflowing,
             "bytes": sizes.bytes,
             "bytes_kept_at_most": parts.settings.retention_bytes,
+            "trouble": trouble,
         },
     }
+
+
+def _kept(parts: Parts) -> tuple[Facts, Sizes, str]:
+    """Return what the store says, or why it says nothing: who runs and what is in force is known without it."""
+    try:
+        return parts.store.facts(), parts.store.sizes(), ""
+    except StoreError as error:
+        return {}, Sizes(spans=0, points=0, functions=0, overflowing=False, bytes=0), str(error)
 
 
 def _process(process: Any, facts: dict[tuple[str, str], float]) -> dict[str, Any]:

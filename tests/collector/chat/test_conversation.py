@@ -275,6 +275,14 @@ def test_the_kill_switch_lets_go_of_everything_and_says_so_wherever_changes_are_
     assert (shop.get("/api/hijacks")["off"], shop.get("/api/hijacks")["count"]) == ({}, 1)
 
 
+def test_changes_are_made_and_taken_back_also_while_the_telemetry_is_damaged(shop: Running) -> None:
+    shop.parts.store.close()
+    assert not call(shop.url, "hijack_function", **CACHE).is_error
+    assert "the store fails: the store is closed" in text_of(call(shop.url, "mystic_status"))
+    assert not call(shop.url, "undo_change", everything="off").is_error
+    assert shop.get("/api/hijacks")["off"]
+
+
 def test_a_dry_run_says_where_a_hijack_would_be_put_or_refused_and_changes_nothing(shop: Running) -> None:
     fine = call(shop.url, "hijack_function", dry_run=True, **CACHE)
     assert fine.structured_content["trial"]["functions"] == ["shop:price"]

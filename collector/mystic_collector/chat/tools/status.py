@@ -68,6 +68,7 @@ async def mystic_status(ctx: Asked) -> Annotated[CallToolResult, Status]:
         *switched_off(status.off),
         *(_process(one) for one in status.processes),
         f"lost telemetry: {status.dropped or 'none'}",
+        *([f"the store fails: {trouble}"] if (trouble := found["store"].get("trouble")) else []),
     ]
     if not processes:
         lines.insert(1, "No process is observed. Start one with 'mystic run -- COMMAND', or ask 'mystic doctor' why.")
