@@ -19,6 +19,8 @@ from starlette.middleware import Middleware
 from mystic_collector.api.changes import conflict
 from mystic_collector.api.servers import failed
 from mystic_collector.cache.embedded import EmbeddedEntries
+from mystic_collector.cache.entries import Entries
+from mystic_collector.cache.server import ServerEntries
 from mystic_collector.chat.mount import Mount as ChatMount
 from mystic_collector.discovery.catalog import Catalog
 from mystic_collector.forward.forward import Forward
@@ -88,7 +90,7 @@ def build_parts(settings: Settings) -> tuple[Parts, Callable[[], None]]:
         policy=Policy(settings.default_expiry, settings.allowed_strategies),
         held_off="MYSTIC_OFF" if settings.off else "",
     )
-    entries = EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
+    entries = _entries(settings, membership)
     forward = Forward(settings.data_dir / "forward", settings.forward, settings.forward_bytes)
     recorded = Recordings(settings.data_dir / "recordings.db", settings.recordings_bytes)
     writer = Writer(store, settings.max_queue_bytes, every=FEW if settings.store else 0.0)
@@ -136,6 +138,12 @@ def _store(settings: Settings) -> Store:
         max_bytes=settings.retention_bytes,
         max_functions=settings.max_functions,
     )
+
+
+def _entries(settings: Settings, membership: Membership | None) -> Entries:
+    if membership is not None:
+        return ServerEntries(membership.server, settings.cache_bytes)
+    return EmbeddedEntries(settings.data_dir / "cache", settings.cache_bytes)
 
 
 def _keeper(parts: Parts) -> Callable[[ExportTraceServiceRequest], None]:

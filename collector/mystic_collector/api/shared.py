@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mystic_collector.cache.entries import Entries
+from mystic_collector.cache.entries import Kept
 from mystic_collector.ingest.body import inflate, read_body
 from mystic_collector.otlp.refused import RefusedError
 from mystic_collector.parts import parts_of
@@ -37,7 +37,8 @@ async def find(request: Request) -> Response:
     names = [_name(part) for part in asked]
     if len(names) % 2:
         raise Invalid("body", f"{len(names)} parts", "give pairs of function and key")
-    found = await run_in_threadpool(_found, parts_of(request).cache, names)
+    pairs = [(_APART + function, key) for function, key in zip(names[::2], names[1::2], strict=True)]
+    found = await run_in_threadpool(parts_of(request).cache.find, pairs, MOST_REPLY_BYTES)
     return Response(pack(found), media_type=_MEDIA)
 
 
@@ -47,29 +48,11 @@ async def keep(request: Request) -> Response:
     if len(given) % 4:
         raise Invalid("body", f"{len(given)} parts", "give function, key, ttl and value of each entry")
     entries = [
-        (_name(given[i]), _name(given[i + 1]), _ttl(given[i + 2]), given[i + 3]) for i in range(0, len(given), 4)
+        Kept(_APART + _name(given[i]), _name(given[i + 1]), given[i + 3], _ttl(given[i + 2]))
+        for i in range(0, len(given), 4)
     ]
-    await run_in_threadpool(_keep, parts_of(request).cache, entries)
+    await run_in_threadpool(parts_of(request).cache.keep, entries)
     return Response(status_code=204)
-
-
-def _found(cache: Entries, names: list[str]) -> list[bytes]:
-    """Look everything up; what no longer fits into the reply is not found."""
-    left, found = MOST_REPLY_BYTES, []
-    for function, key in zip(names[::2], names[1::2], strict=True):
-        entry = cache.get(_APART + function, key) if left > 0 else None
-        value = b"" if entry is None or len(entry.value) > left else entry.value
-        left -= len(value)
-        found.append(value)
-    return found
-
-
-def _keep(cache: Entries, entries: list[tuple[str, str, float, bytes]]) -> None:
-    for function, key, ttl, value in entries:
-        try:
-            cache.put(_APART + function, key, value, ttl)
-        except ValueError:
-            continue  # larger than all there is room for; whoever asks for it will not find it
 
 
 async def _parts(request: Request, most: int) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import diskcache
 from diskcache.core import MODE_BINARY, MODE_RAW
 
-from mystic_collector.cache.entries import Entry
+from mystic_collector.cache.entries import Entry, Kept, Name
 from mystic_collector.store.protocol import StoreError
 
 _JOINT = "\x00"
@@ -116,6 +116,22 @@ class EmbeddedEntries:
             raise ValueError(f"{len(value)} bytes are more than half of the {self._max_bytes} bytes there are")
         with self._said():
             self._cache.set(function + _JOINT + key, value, expire=ttl)
+
+    def find(self, names: Sequence[Name], most_bytes: int) -> list[bytes]:
+        """Return the value of each, ``b""`` for what is not kept or no longer fits into ``most_bytes``."""
+        left, found = most_bytes, []
+        for function, key in names:
+            entry = self.get(function, key) if left > 0 else None
+            value = b"" if entry is None or len(entry.value) > left else entry.value
+            left -= len(value)
+            found.append(value)
+        return found
+
+    def keep(self, entries: Sequence[Kept]) -> None:
+        """Keep many; those that are larger than the whole cache may be are left out."""
+        for one in entries:
+            with contextlib.suppress(ValueError):  # whoever asks for it will not find it
+                self.put(*one)
 
     def delete(self, function: str, key: str) -> bool:
         """Forget one entry; True when there was one."""

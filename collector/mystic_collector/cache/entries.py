@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
+
+Name = tuple[str, str]
+"""Function and key."""
 
 
 class Entry(NamedTuple):
@@ -17,8 +21,17 @@ class Entry(NamedTuple):
     expires_at: float | None
 
 
+class Kept(NamedTuple):
+    """One value to be kept, for ``ttl`` seconds or without an end."""
+
+    function: str
+    key: str
+    value: bytes
+    ttl: float | None
+
+
 class Entries(Protocol):
-    """Bytes by function and key, bounded in size, surviving a restart."""
+    """Bytes by function and key, bounded in size, surviving a restart of the collector."""
 
     @property
     def dropped(self) -> int:
@@ -33,6 +46,12 @@ class Entries(Protocol):
         Raises:
             ValueError: when it is larger than the whole cache may be.
         """
+
+    def find(self, names: Sequence[Name], most_bytes: int) -> list[bytes]:
+        """Return the value of each, ``b""`` for what is not kept or no longer fits into ``most_bytes``."""
+
+    def keep(self, entries: Sequence[Kept]) -> None:
+        """Keep many; those that are larger than the whole cache may be are left out."""
 
     def delete(self, function: str, key: str) -> bool:
         """Forget one entry; True when there was one."""
