@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -79,3 +80,14 @@ def test_an_observed_application_gets_no_module_that_takes_long_to_import(tmp_pa
     )
     assert json.loads(done.stdout) == [1, []]
     assert done.stderr == ""
+
+
+def test_nothing_of_the_agent_makes_named_tuples_by_typing():
+    made = []
+    for path in sorted((ROOT / "agent").rglob("*.py")):
+        if path.name == "named.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module == "typing":
+                made += [str(path) for one in node.names if one.name == "NamedTuple"]
+    assert made == []

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 from types import CodeType, FunctionType, MemberDescriptorType
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.ambient import SILENT, behind, looked_up
+from mystic_agent.contract.named import NamedTuple
 
 MOST_METHODS = 50
 MOST_NAMES = 20

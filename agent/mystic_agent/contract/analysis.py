@@ -12,9 +12,9 @@ import sys
 from array import array
 from binascii import Error, a2b_base64, b2a_base64
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.named import NamedTuple
 
 ANALYSIS_EVENT = "mystic.analysis"
 """One stretch of watching a function; its body is :func:`pack`'s text, its attributes are named below."""

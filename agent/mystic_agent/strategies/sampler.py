@@ -7,12 +7,13 @@ import os
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter_ns, thread_time_ns, time_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from mystic_agent.cache.frozen import ENTRY_BYTES, transient, weight
 from mystic_agent.cache.key import SIMPLE, Unkeyable
 from mystic_agent.contract import analysis
 from mystic_agent.contract.analysis import FAILED, MOST_ACCESSES, MUTATED, RESULT, WHOLE, Access
+from mystic_agent.contract.named import NamedTuple
 from mystic_agent.guard import FAULTS, UNWATCHED
 from mystic_agent.observe.events import DEBUG, Events
 from mystic_agent.strategies.selves import Selves
