@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import zipimport
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
@@ -140,7 +141,15 @@ class Scope:
 
 def _holds(folder: str, name: str) -> bool:
     stem = os.path.join(folder, name)
-    return os.path.isdir(stem) or os.path.isfile(stem + ".py")
+    return os.path.isdir(stem) or os.path.isfile(stem + ".py") or (not os.path.isdir(folder) and _zipped(folder, name))
+
+
+def _zipped(folder: str, name: str) -> bool:
+    """True when ``folder`` is an archive, or a folder inside of one, that has the module."""
+    try:
+        return zipimport.zipimporter(folder).find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def _matcher(globs: Sequence[str]) -> Any:
