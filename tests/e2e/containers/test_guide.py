@@ -68,6 +68,7 @@ def project(tmp_path: Path) -> Project:
     name = f"shelf-{secrets.token_hex(4)}"
     root = tmp_path / name
     write(root)
+    (root / "stock.py").write_text("def count(item):\n    return len(item)\n")
     base = needed("MYSTIC_TEST_BASE_IMAGE", "image")
     (root / "docker-compose.yml").write_text(COMPOSE.format(base=base).replace("index:", "app:"))
     found = Project(root, name)
