@@ -16,6 +16,7 @@ from starlette.responses import Response
 from mystic_collector.hijacks.membership import Membership
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import reply
+from mystic_collector.store.protocol import StoreError
 from mystic_collector.version import VERSION
 
 _NAMED = 3
@@ -93,12 +94,25 @@ def _data(parts: Parts) -> Finding:
     folder = parts.settings.data_dir
     if not os.access(folder, os.W_OK | os.X_OK):
         return Finding("data", "fail", f"{folder} cannot be written: let user {os.getuid()} write it")
+    if parts.settings.store is not None:
+        return Finding("data", "ok", str(folder))  # telemetry, which grows, is elsewhere
     free = shutil.disk_usage(folder).free
     wanted = parts.settings.retention_bytes - parts.store.sizes().bytes
     if free < wanted:
         text = f"{folder} has {free >> 20} MiB left and may grow by {wanted >> 20}: lower MYSTIC_RETENTION_BYTES"
         return Finding("data", "warn", text)
     return Finding("data", "ok", str(folder))
+
+
+def _store(parts: Parts) -> Finding:
+    if parts.settings.store is None:
+        return Finding("store", "ok", "a file in the data directory")
+    try:
+        sizes = parts.store.sizes()
+    except StoreError as error:
+        text = f"{error}; what agents send waits until it does, and MYSTIC_MAX_QUEUE says how much may"
+        return Finding("store", "fail", text)
+    return Finding("store", "ok", f"{parts.settings.store}, {sizes.bytes >> 20} MiB, shared with whoever names it")
 
 
 def _processes(parts: Parts) -> Finding:
@@ -160,4 +174,4 @@ def _fleet(membership: Membership) -> Finding:
     return Finding("fleet", "ok", f"with {named} at {found['server']}" if others else f"alone at {found['server']}")
 
 
-_LOOKS: tuple[Callable[[Parts], Finding], ...] = (_key, _project, _data, _processes, _ingest, _forward, _off)
+_LOOKS: tuple[Callable[[Parts], Finding], ...] = (_key, _project, _data, _store, _processes, _ingest, _forward, _off)

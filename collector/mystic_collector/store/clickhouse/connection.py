@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ try:
     from clickhouse_connect.driver.transform import NativeTransform
 except ImportError as error:
     raise StoreError("MYSTIC_STORE needs a library: pip install 'gnosis-mystic[clickhouse]'") from error
+
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, with tracebacks, it raises too
 
 _COMPRESSION = "lz4"
 _PASSING = {3, 23, 159, 164, 194, 198, 202, 203, 209, 210, 236, 241, 242, 243, 252, 253, 279, 319, 425, 473, 516, 999}

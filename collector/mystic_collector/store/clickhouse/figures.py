@@ -44,7 +44,7 @@ from (
   select service, function, kind, at, total, zero, slots, counts, after - before as span,
     greatest(0, after - greatest(before, lagInFrame(after) over (
       partition by service, function, instance, start, kind, strategy, decision, reason
-      order by after, before rows between unbounded preceding and current row))) as grown
+      order by after, at, before rows between unbounded preceding and current row))) as grown
   from growth where at >= {{from:Int64}} and {_FILTER})
 where grown > 0)"""  # noqa: S608 - constants
 _SUMS = """sumIf(grown, kind = 'calls'), sumIf(grown, kind = 'untimed'), sumIf(grown, kind = 'errors'),
