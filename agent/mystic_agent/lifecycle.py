@@ -30,6 +30,7 @@ PATIENCE_SECONDS = 0.3
 FLUSH_SECONDS = 0.8
 STOP_SECONDS = 1.0
 HOLD_SECONDS = 30.0
+EVENTLET = "eventlet.patcher"
 
 
 class _Process:
@@ -50,7 +51,8 @@ class _Process:
 
     def open(self) -> None:
         """Watch the imports to come, the script itself, and what is loaded already."""
-        self.undo.append(Finder(self.scope.wants_module, self.arrived).install())
+        wants = self.scope.wants_module
+        self.undo.append(Finder(lambda name, path: name == EVENTLET or wants(name, path), self.arrived).install())
         main = sys.modules["__main__"]
         self.undo.append(watch(lambda: self.scope.wants_loaded("__main__", main), lambda: self.arrived(main)))
         self._look()
@@ -59,6 +61,10 @@ class _Process:
 
     def arrived(self, module: ModuleType) -> None:
         """Take a module that has been loaded."""
+        if module.__name__ == EVENTLET:
+            prefork.tell("eventlet replaces locks under the threads that wait at them; the agent ends here")
+            stop()
+            return
         agent = self.need()
         if prefork.parent():
             self._leave_to_workers()

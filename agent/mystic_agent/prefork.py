@@ -45,7 +45,7 @@ def _worker_id() -> int | None:
 def _chain(begin: Callable[[], None]) -> None:
     server: Any = sys.modules["uwsgi"]
     if not getattr(server, "has_threads", 1):
-        _tell()
+        tell("uWSGI runs no threads, so the collector is told late; give it --enable-threads")
     hook = getattr(server, "post_fork_hook", None)
     if getattr(hook, "mystic", False):
         return
@@ -59,8 +59,9 @@ def _chain(begin: Callable[[], None]) -> None:
     server.post_fork_hook = post_fork_hook
 
 
-def _tell() -> None:
+def tell(line: str) -> None:
+    """Say one line to the person who runs the application; only the first of a process."""
     global _told
     if not _told and sys.stderr is not None:
         _told = True
-        sys.stderr.write("mystic: uWSGI runs no threads, so the collector is told late; give it --enable-threads\n")
+        guard.run("tell", sys.stderr.write, None, f"mystic: {line}\n")

@@ -74,6 +74,8 @@ class Thread:
 class Condition:
     """A lock that its holder can take again, and that its holder can wait at until another notifies."""
 
+    __slots__ = ("_lock", "_waiters")  # eventlet, which replaces such locks wherever it finds them, looks not in here
+
     def __init__(self) -> None:
         self._lock = _RLock()
         self._waiters: deque[Any] = deque()

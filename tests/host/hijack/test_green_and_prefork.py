@@ -86,6 +86,18 @@ def test_calls_of_greenlets_are_counted_when_gevent_patches_everything_after_the
     assert receiver.settle(counts) == counts
 
 
+def test_the_agent_steps_aside_for_eventlet_in_one_line(program, receiver, installed):
+    patch = "import eventlet; eventlet.monkey_patch()"
+    spawn = "done = list(eventlet.GreenPool(80).imap(work, range(80)))"
+    script = program.write("script.py", GREEN.replace("{patch}", patch).replace("{spawn}", spawn))
+    python = installed("gunicorn")[0]
+    without = program.run([script], python=python)
+    ended = program.run([script], receiver.port, python=python)
+    assert (ended.code, ended.out) == (without.code, without.out) == (0, "True 20\n")
+    assert ended.err.count("mystic: eventlet replaces locks") == 1
+    assert "Traceback" not in ended.err
+
+
 @pytest.mark.parametrize("options", [["--preload"], []], ids=["loaded before the fork", "loaded by each worker"])
 def test_every_request_to_gevent_workers_of_gunicorn_is_counted_once(program, receiver, serve, installed, options):
     program.write("site_wsgi.py", WSGI)
