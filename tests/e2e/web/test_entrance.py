@@ -85,3 +85,13 @@ def test_a_page_that_lost_its_collector_says_so_and_goes_on_when_it_is_back(brow
         second.post("/api/hijacks", {"target": "m:f", "stages": ["observe"], "owner": "ada"}, 201)
         window.says("m:f")
         window.close()
+
+
+def test_a_page_of_which_a_file_did_not_arrive_tries_again(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path, servers="off") as collector:
+        window = Window(browser, collector.url + "/")
+        window.page.route("**/grid.js", lambda route: route.abort("failed"), times=1)
+        window.page.goto(window.url + "#/hijacks")
+        window.says("No hijacks: everything runs as it was written.")
+        assert window.page.evaluate("sessionStorage.length") == 0
+        window.close()

@@ -4,9 +4,10 @@ import { ask, name } from "../api.js";
 import { histogram, lines } from "../chart.js";
 import { choice, el, empty, figure, put, section, tag } from "../dom.js";
 import { grid } from "../grid.js";
-import { ago, bytes, count, duration, exact, plain, rate, share } from "../units.js";
+import { ago, bytes, count, duration, exact, now, plain, rate, share } from "../units.js";
 
 const SLOWEST = 12;
+const YOUNG = 4; // seconds; processes have not yet told what they did in an interval that has just begun
 const SPANS = [["900", "15 minutes"], ["3600", "1 hour"], ["21600", "6 hours"]];
 
 export function overview(main, { signal, again }) {
@@ -60,7 +61,8 @@ export function overview(main, { signal, again }) {
 
   const shown = (promise, show) => promise.then((told) => { show(told); return told; });
 
-  function drawn(rates) {
+  function drawn(all) {
+    const rates = now() - all.at(-1).at < YOUNG ? all.slice(0, -1) : all;
     chart.show([rates.map((one) => one.at), ...["calls_per_second", "hits_per_second", "errors_per_second"].map((key) => rates.map((one) => one[key]))]);
   }
 
