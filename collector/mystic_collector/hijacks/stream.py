@@ -25,6 +25,8 @@ KEEP_ALIVE = 10.0
 
 MOST_STREAMS = 5_000
 _LONGEST_SLEEP = 3600.0
+RETRY = 5.0
+"""Seconds until leases that could not be ended are tried again; agents end theirs by themselves."""
 
 
 class Streams:
@@ -118,10 +120,10 @@ class Streams:
             closed()
 
     async def _end_leases(self) -> None:
-        waker = self._lease_waker
+        waker, least = self._lease_waker, 0.05
         while True:
             expiry = self._registry.next_expiry()
-            wait = _LONGEST_SLEEP if expiry is None else min(max(expiry - self._clock(), 0.05), _LONGEST_SLEEP)
+            wait = _LONGEST_SLEEP if expiry is None else min(max(expiry - self._clock(), least), _LONGEST_SLEEP)
             try:
                 async with asyncio.timeout(wait):
                     await waker.wait()
@@ -131,8 +133,11 @@ class Streams:
             try:
                 gone = await run_in_threadpool(self._registry.expire)
             except StoreError as error:
-                _log.error("leases could not be ended: %s", error)
+                if least < RETRY:
+                    _log.error("leases could not be ended: %s", error)
+                least = RETRY
                 continue
+            least = 0.05
             for one in gone:
                 _log.info("the lease of hijack %s on %s has ended", one.id, one.target)
 
