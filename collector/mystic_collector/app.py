@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 
 from mystic_collector.api.changes import conflict
 from mystic_collector.api.servers import failed
+from mystic_collector.api.stale import known
 from mystic_collector.cache.embedded import EmbeddedEntries
 from mystic_collector.cache.entries import Entries
 from mystic_collector.cache.server import ServerEntries
@@ -183,7 +184,8 @@ def _lifespan(
             parts.forward.start()
             undo.callback(parts.streams.open())
             if parts.membership is not None:
-                parts.membership.start(parts.registry)
+                local = isinstance(parts.store, SqliteStore)
+                parts.membership.start(parts.registry, (lambda: known(parts)) if local else None)
             parts.managed.wake()
             try:
                 yield

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from mystic_collector.api.hijacks import written
 from mystic_collector.hijacks.stale import UNUSED_AFTER, Use, stale
+from mystic_collector.hijacks.uses import Used, merged
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import reply
 from mystic_collector.store.records import FunctionTotals
@@ -32,13 +33,15 @@ async def listed(request: Request) -> Response:
 def find(parts: Parts, unused_after: float = UNUSED_AFTER) -> list[dict[str, Any]]:
     """Return the stale hijacks with their reasons."""
     snapshot, rows = parts.registry.snapshot(), []
-    totals = parts.store.functions() if snapshot.hijacks else []
+    used = known(parts) if snapshot.hijacks else []
+    if parts.membership is not None and snapshot.hijacks:
+        used += parts.membership.uses()
     for hijack in snapshot.hijacks:
         progress = parts.fleet.progress(hijack, snapshot.version)
-        mine = [one for one in totals if _meant(hijack, one)]
+        mine = merged(one for service, one in used if _meant(hijack, service, one.function))
         then = parts.registry.digests(hijack.id)
         reasons = stale(
-            hijack, parts.clock(), progress, map(_use, mine), then, _today(parts, hijack) if then else {}, unused_after
+            hijack, parts.clock(), progress, mine, then, _today(parts, hijack) if then else {}, unused_after
         )
         if reasons:
             told = [one.to_json() for one in reasons]
@@ -46,9 +49,21 @@ def find(parts: Parts, unused_after: float = UNUSED_AFTER) -> list[dict[str, Any
     return rows
 
 
-def _meant(hijack: Hijack, totals: FunctionTotals) -> bool:
-    module, _, qualname = totals.function.partition(":")
-    return hijack.applies_to(totals.service) and hijack.target.matches(module, qualname)
+def known(parts: Parts) -> list[Used]:
+    """Return how the functions that some hijack means are used, as far as this collector's store knows."""
+    hijacks = parts.registry.snapshot().hijacks
+    if not hijacks:
+        return []
+    return [
+        (one.service, _use(one))
+        for one in parts.store.functions()
+        if any(_meant(hijack, one.service, one.function) for hijack in hijacks)
+    ]
+
+
+def _meant(hijack: Hijack, service: str, function: str) -> bool:
+    module, _, qualname = function.partition(":")
+    return hijack.applies_to(service) and hijack.target.matches(module, qualname)
 
 
 def _today(parts: Parts, hijack: Hijack) -> dict[str, str]:

@@ -95,6 +95,11 @@ class Elsewhere:
         rows = [(self.name, len(self._known), True), *((name, count, False) for name, count in others)]
         return [{"name": name, "processes": count, "here": here} for name, count, here in rows]
 
+    def identities(self) -> list[str]:
+        """Return what the server calls the other collectors."""
+        with self._lock:
+            return list(self._others)
+
     # -- told --------------------------------------------------------------------------------------------
 
     def tell(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from mystic_agent.contract.errors import Invalid
 from mystic_collector.meeting import Meeting
 from mystic_collector.settings import load
+from mystic_collector.store.records import CountPoint, Incoming, Resource
 
 from tests.collector.conftest import Running, running, until
 
@@ -186,3 +187,25 @@ def test_what_cannot_be_used_is_refused_by_its_name(tmp_path: Path, name: str, v
         load({"MYSTIC_FLEET": "redis://localhost", name: value}, tmp_path)
     assert caught.value.field == name
     assert "canary" not in str(caught.value)
+
+
+def test_a_hijack_is_not_stale_whose_calls_another_collector_counts(pair: tuple[Running, Running]) -> None:
+    a, b = pair
+    cache = {"target": "app:slow", "stages": {"*": [{"cache": {"ttl": "1h"}}]}, "owner": "ada"}
+    a.post("/api/hijacks", cache, 201)
+    resource = Resource("shop", "i1", "production", "{}")
+    now = time.time_ns()
+    missed = [CountPoint("app:slow", now - 10**9, now, 500, "cache", "miss")]
+    a.parts.writer.offer([Incoming(resource, counts=missed)])
+    a.settle()
+    until(lambda: [one["kind"] for one in stale(a)] == ["no_effect"])
+    until(lambda: [one["kind"] for one in stale(b)] == ["no_effect"])
+    hit = [CountPoint("app:slow", now - 10**9, now, 7, "cache", "hit")]
+    b.parts.writer.offer([Incoming(resource, counts=hit)])
+    b.settle()
+    until(lambda: not stale(a) and not stale(b))
+
+
+def stale(collector: Running) -> list[Any]:
+    found = collector.get("/api/hijacks/stale")["stale"]
+    return [reason for one in found for reason in one["reasons"]]
