@@ -22,5 +22,6 @@ def test_the_demo_observes_a_foreign_application_speeds_it_up_and_ends_by_itself
     assert re.search(r"\d{4,} calls counted", ended.stdout)
     assert "datasette.app:DatasetteRouter.__call__" in ended.stdout
     assert re.search(r"with the cache +\d", ended.stdout)
+    assert re.search(r"decisions of the cache: hit [1-9]\d*, miss [1-9]", ended.stdout)
     assert "The cache is released again" in ended.stdout
     assert ended.stderr == ""
