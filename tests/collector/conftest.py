@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -16,10 +17,14 @@ import pytest
 from mystic_collector.engine import Engine
 from mystic_collector.server import CollectorServer
 from mystic_collector.settings import Settings
+from mystic_collector.store.clickhouse.store import ClickHouseStore
+from mystic_collector.store.protocol import Store
+from mystic_collector.store.sqlite import SqliteStore
 
-from .clickhouse import engines
+from .clickhouse import database, engines
 
 PATIENCE = 20.0
+NOW = 1_800_000_000.0
 
 
 class Running:
@@ -128,6 +133,48 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """One ClickHouse for all tests of this process; each takes a database of its own."""
     with engines(tmp_path_factory.mktemp("clickhouse")) as found:
         yield found
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "clickhouse"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def open_store(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> Iterator[Callable[..., Store]]:
+    opened: list[Any] = []
+    with contextlib.ExitStack() as undo:
+        if kind == "clickhouse":
+            place = undo.enter_context(database(request.getfixturevalue("clickhouse")))
+
+        def open_one(**limits: Any) -> Store:
+            for one in opened:
+                one.close()
+            opened.append(
+                SqliteStore(tmp_path / "t.db", clock=clock, **limits)
+                if kind == "sqlite"
+                else ClickHouseStore(place, clock=clock, **limits)
+            )
+            return opened[-1]
+
+        yield open_one
+        for one in opened:
+            one.close()
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from mystic_collector.store.protocol import StoreError
 from mystic_collector.store.records import Fact, Incoming, Point
 
 from .clickhouse import database, front_or_skip
-from .conftest import PATIENCE, Running, running
+from .conftest import NOW, PATIENCE, Clock, Running, running
 from .messages import duration, metrics, span
 from .test_commands import PROGRAM
-from .test_store import NOW, Clock, errors, hits, process, spans_of, timed
+from .test_store import errors, hits, process, spans_of, timed
 
 SECRET = "a-password-that-nobody-may-see"
 
@@ -34,11 +34,6 @@ SECRET = "a-password-that-nobody-may-see"
 def place(clickhouse: Engine) -> Iterator[Engine]:
     with database(clickhouse) as found:
         yield found
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mystic_collector.otlp.spans import read_spans
-from mystic_collector.store.clickhouse.store import ClickHouseStore
 from mystic_collector.store.protocol import Store, StoreError
 from mystic_collector.store.records import (
     OVERFLOW,
@@ -26,52 +24,8 @@ from mystic_collector.store.records import (
 )
 from mystic_collector.store.sqlite import SqliteStore
 
-from .clickhouse import database
+from .conftest import NOW, Clock
 from .messages import START, span, traces
-
-NOW = 1_800_000_000.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["sqlite", "clickhouse"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def open_store(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
-) -> Iterator[Callable[..., Store]]:
-    opened: list[Any] = []
-    with contextlib.ExitStack() as undo:
-        if kind == "clickhouse":
-            place = undo.enter_context(database(request.getfixturevalue("clickhouse")))
-
-        def open_one(**limits: Any) -> Store:
-            for one in opened:
-                one.close()
-            opened.append(
-                SqliteStore(tmp_path / "t.db", clock=clock, **limits)
-                if kind == "sqlite"
-                else ClickHouseStore(place, clock=clock, **limits)
-            )
-            return opened[-1]
-
-        yield open_one
-        for one in opened:
-            one.close()
 
 
 def process(instance: str, service: str = "shop") -> Resource:

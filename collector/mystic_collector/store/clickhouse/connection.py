@@ -109,7 +109,10 @@ class Connection:
 
     def send(self, block: Block) -> None:
         """Insert a block. Sent twice, it counts once."""
-        settings = {"insert_deduplication_token": block.token} if block.token else {}
+        # Gathered by the engine for a while, they would be answered later and their tokens not be looked at.
+        settings: dict[str, Any] = {"async_insert": 0}
+        if block.token:
+            settings["insert_deduplication_token"] = block.token
         try:
             # The statement is in the body; the client's own signature asks for a table's name all the same.
             self._client.raw_insert("", insert_block=block.body, settings=settings, compression=_COMPRESSION)
