@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import mystic_agent.settings as agent
+import mystic_collector.engine as engine
 import mystic_collector.meeting as meeting
 import mystic_collector.settings as collector
 import pytest
@@ -88,7 +89,7 @@ def read_by(source: Path) -> set[str]:
 def test_the_settings_table_names_every_variable_and_who_reads_it(readme: str) -> None:
     told = table(readme)
     by_agent = read_by(Path(agent.__file__))
-    by_collector = set[str]().union(*(read_by(Path(one.__file__)) for one in (collector, meeting)))
+    by_collector = set[str]().union(*(read_by(Path(one.__file__)) for one in (collector, engine, meeting)))
     assert {name for name, (_, who) in told.items() if who in ("agent", "both")} == by_agent
     assert {name for name, (_, who) in told.items() if who in ("collector", "both")} == by_collector
 
