@@ -97,6 +97,9 @@ def test_a_hijack_at_one_collector_works_in_the_process_of_the_other_and_is_seen
         here, other = status["fleet"]["collectors"]
         assert (here["name"], here["processes"], other["processes"]) == (one.folder.name, 2, 2)
         assert PASSWORD not in json.dumps(status)
+        shown = one.mystic("status").stdout
+        assert [shown.count(f" {each.folder.name}\n") for each in pods] == [2, 2], shown
+        assert "at pod-a): attached" in one.mystic("explain", "shop:price").stdout
     b.api("POST", "/api/off", {"reason": "an incident"})
     until(lambda: not a.mocked() and not b.mocked(), "the switch in both")
     b.api("POST", "/api/on", {})
@@ -159,6 +162,7 @@ def test_while_the_server_is_gone_hijacks_stay_changes_are_refused_and_all_mends
     found = until(lambda: [one for one in doctor(a) if one["verdict"] == "fail"], "the finding")
     assert [one["about"] for one in found] == ["fleet"]
     assert a.api("GET", "/health")[0] == 200
+    assert f"the fleet's server {server.url} does not answer" in a.mystic("status").stdout
     server.start()  # it has lost everything
     until(lambda: b.api("POST", "/api/off", {})[0] == 200, "a change again")
     until(lambda: not a.mocked() and not b.mocked(), "the change in both")

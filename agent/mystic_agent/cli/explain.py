@@ -89,7 +89,8 @@ def _lines(target: Target, services: list[dict[str, Any]], note: str, place: Pla
         instances = service.get("instances") or ()
         for one in instances:
             reason = f": {one['reason']}" if one.get("reason") else ""
-            lines.append(f"    {one.get('instance', '?')} (pid {one.get('pid', '?')}): {one.get('state', '?')}{reason}")
+            pid = f"{one.get('pid', '?')} at {one['collector']}" if one.get("collector") else one.get("pid", "?")
+            lines.append(f"    {one.get('instance', '?')} (pid {pid}): {one.get('state', '?')}{reason}")
             lines += [f"      not reached: {reference}" for reference in one.get("references") or ()]
         if left := service.get("instances_left_out"):
             lines.append(f"    … and {left} more processes")

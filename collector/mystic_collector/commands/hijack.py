@@ -112,7 +112,7 @@ def _trial(tried: dict[str, Any]) -> str:
     """Return what a dry run found, process by process."""
     lines = [f"would be on {tried['hijack']['target']}: {tried['summary']}; nothing was changed"]
     for process in tried["processes"]:
-        lines.append(f"  {process['service']} (pid {process['pid']}, {process['stage']})")
+        lines.append(f"  {process['service']} (pid {process['pid']}{_place(process)}, {process['stage']})")
         for one in process["matches"]:
             there = f"; there already: {', '.join(one['in_force'])}" if one["in_force"] else ""
             outcome = f"refused: {one['reason']}" if one["outcome"] == "refused" else f"{one['kind']}, would attach"
@@ -124,6 +124,11 @@ def _trial(tried: dict[str, Any]) -> str:
     lines += [f"  in the source, reported by no process: {name}" for name in tried["only_written"][:20]]
     lines += ["  everything is switched off now: 'mystic on' would bring it into force"] if tried["off"] else []
     return "\n".join(plain(line) for line in lines)
+
+
+def _place(process: dict[str, Any]) -> str:
+    """Return which collector of a fleet a process belongs to."""
+    return f" at {process['collector']}" if process.get("collector") else ""
 
 
 def _replace(collector: Connection, fields: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +160,8 @@ def _text(added: dict[str, Any]) -> str:
     progress = added["progress"]
     lines = [f"{added['id']} on {added['target']}: {progress['summary']}"]
     lines += [
-        f"  {one['function']} in process {one['pid']} is {one['state']}: {one['reason'] or 'no reason given'}"
+        f"  {one['function']} in process {one['pid']}{_place(one)} is {one['state']}: "
+        f"{one['reason'] or 'no reason given'}"
         for one in progress["failures"]
     ]
     waiting = progress["processes"] - progress["applied"] - progress["unreachable"]

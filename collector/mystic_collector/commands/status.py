@@ -65,6 +65,7 @@ def _off(off: dict[str, Any]) -> str:
 
 
 def _processes(status: dict[str, Any]) -> str:
+    fleet = status.get("fleet")
     rows = [
         [
             one["service"],
@@ -73,12 +74,17 @@ def _processes(status: dict[str, Any]) -> str:
             str(sum(one["functions"].get(state, 0) for state in ("attached", "counting"))),
             f"{one['overhead']:.2%}" if one["overhead"] is not None else "-",
             "connected" if one["connected"] else f"silent for {max(0.0, time.time() - one['last_seen']):.0f} s",
+            *([one.get("collector", "-")] if fleet else []),
         ]
         for one in status["processes"]
     ]
     if not rows:
         return "no processes report; start one with 'mystic run -- …'"
-    return columns([["SERVICE", "PID", "STAGE", "FUNCTIONS", "OVERHEAD", "LINK"], *rows], right=(1, 3, 4))
+    head = ["SERVICE", "PID", "STAGE", "FUNCTIONS", "OVERHEAD", "LINK", *(["COLLECTOR"] if fleet else [])]
+    table = columns([head, *rows], right=(1, 3, 4))
+    if not (fleet and fleet["trouble"]):
+        return table
+    return table + "\n" + plain(f"the fleet's server {fleet['server']} does not answer: {fleet['trouble']}")
 
 
 def _functions(metrics: dict[str, Any], hijacks: list[dict[str, Any]]) -> str:
