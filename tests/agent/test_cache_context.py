@@ -63,6 +63,8 @@ SOURCE = """
         return user.get("nobody")
     def by_lru(name):
         return _cached_helper()
+    def by_three(name):
+        return user.get("nobody"), request_id.get(), one_deeper()
     def logged(name):
         runs.append((name, request_id.get())); return name
     class Service:
@@ -132,6 +134,15 @@ def test_a_function_that_reads_context_local_state_is_refused_with_what_it_reads
     assert report.state == "failed"
     assert named.format(me=module.__name__) in report.reason
     assert "cache.vary_by" in report.reason
+
+
+def test_a_refusal_names_all_that_has_to_be_named_at_once_and_nothing_that_is(app):
+    module, _, cache = app
+    places = [f"contextvar:{module.__name__}:{name}" for name in ("user", "request_id", "_tenant")]
+    assert all(repr(place) in cache("by_three").reason for place in places)
+    told = cache("by_three", ignore=places[1:2]).reason
+    assert [repr(place) in told for place in places] == [True, False, True]
+    assert cache("by_three", ignore=places[1:], vary_by=places[:1]).state == "attached"
 
 
 def test_the_function_runs_for_each_user_while_the_cache_is_refused(app):

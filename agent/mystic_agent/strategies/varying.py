@@ -8,7 +8,7 @@ served another one's result.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -19,6 +19,7 @@ from mystic_agent.strategies import Subject
 from mystic_agent.strategies.named import holder_of
 from mystic_agent.strategies.reading import Reading, Unreadable, follow
 
+_MOST_NAMED = 6
 Part = Callable[[tuple[Any, ...]], Any]
 """Takes the values of a call and returns one further part of its key."""
 
@@ -40,10 +41,8 @@ def problem(subject: Subject, options: Mapping[str, Any]) -> str:
             known.append(thing)
         if trouble:
             return f"cache.{'vary_by' if place in named else 'ignore'}: {place.text} {trouble}"
-    for one in _ambient(subject):
-        if all(one.thing is not thing for thing in known):
-            return _refusal(one)
-    return ""
+    missing = [one for one in _ambient(subject) if all(one.thing is not thing for thing in known)]
+    return _refusal(missing) if missing else ""
 
 
 def parts(subject: Subject, options: Mapping[str, Any]) -> tuple[Part, ...]:
@@ -103,10 +102,12 @@ def _ambient(subject: Subject) -> list[Ambient]:
     return ambient(function, holder_of(module, qualname), ours)
 
 
-def _refusal(one: Ambient) -> str:
-    place = f"{one.kind}:{one.name}"
+def _refusal(missing: Sequence[Ambient]) -> str:
+    """Name the first with its reader, and whatever has to be named, so that nobody has to try once for each."""
+    first = missing[0]
+    places = list(dict.fromkeys(f"{one.kind}:{one.name}" for one in missing))
+    named = ", ".join(map(repr, places[:_MOST_NAMED])) + f", … ({len(places)} in all)" * (len(places) > _MOST_NAMED)
     return (
-        f"a cache could serve one caller's result to another: {one.reader} reads {one.name}, which each context has "
-        f"for itself; name what the result depends on in cache.vary_by, e.g. {place!r}, or name it in cache.ignore "
-        "when the result does not depend on it"
+        f"a cache could serve one caller's result to another: {first.reader} reads {first.name}, which each context "
+        f"has for itself; name what the result depends on in cache.vary_by, and the rest in cache.ignore: {named}"
     )
