@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +243,65 @@ def test_while_the_engine_is_away_what_is_sent_waits_and_too_much_is_answered_wi
             assert collector.parts.writer.counts().lost == 0
     finally:
         front.stop()
+
+
+class Nonsense(BaseHTTPRequestHandler):
+    """Somebody else on the engine's port, who answers everything alike."""
+
+    said = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.said) + 10))  # and breaks off
+        self.end_headers()
+        self.wfile.write(self.said)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_answers_that_no_engine_gives_are_a_store_that_fails_for_now(tmp_path: Path) -> None:
+    front = front_or_skip(tmp_path / "engine")
+    front.start()
+    batch = [Incoming(process("a"), functions=[timed("m:f", 3)])]
+    try:
+        store = ClickHouseStore(Engine("127.0.0.1", front.port, "mystic"))
+        front.stop()
+        for said in (b"", b"<html>try again</html>", b"\x01\x02", b"\x03\x01\x05names" * 9, b"\xff" * 300):
+            answering = type("Answering", (Nonsense,), {"said": said})
+            with HTTPServer(("127.0.0.1", front.port), answering) as server:
+                thread = threading.Thread(target=server.serve_forever)
+                thread.start()
+                for ask in (lambda: store.write(batch), store.functions, store.facts, store.sizes):
+                    with pytest.raises(StoreError) as failed:
+                        ask()
+                    assert failed.value.passing, said
+                server.shutdown()
+                thread.join(PATIENCE)
+        front.start()
+        store.write(batch)
+        assert sums(store)[0] == 3
+        store.close()
+    finally:
+        front.stop()
+
+
+def test_a_collector_without_the_library_says_what_to_install(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['clickhouse_connect'] = None; from mystic_agent.cli import main; sys.exit(main())"
+    )
+    environ = {"PROJECT_ROOT": str(tmp_path), "MYSTIC_STORE": "clickhouse://127.0.0.1:1/mystic"}
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "serve", "--port", "0"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 1
+    assert "pip install 'gnosis-mystic[clickhouse]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_collector_that_does_not_reach_its_engine_says_so_and_ends(tmp_path: Path) -> None:

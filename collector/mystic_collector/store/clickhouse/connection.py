@@ -14,15 +14,19 @@ try:
     import clickhouse_connect
     from clickhouse_connect.datatypes.registry import get_from_name
     from clickhouse_connect.driver import Client
-    from clickhouse_connect.driver.exceptions import ClickHouseError
+    from clickhouse_connect.driver.exceptions import ClickHouseError, StreamCompleteException
     from clickhouse_connect.driver.insert import InsertContext
     from clickhouse_connect.driver.transform import NativeTransform
+    from urllib3.exceptions import HTTPError
 except ImportError as error:
     raise StoreError("MYSTIC_STORE needs a library: pip install 'gnosis-mystic[clickhouse]'") from error
 
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)  # what it logs, with tracebacks, it raises too
 
 _COMPRESSION = "lz4"
+_FAILURES = (ClickHouseError, StreamCompleteException, HTTPError, OSError, ValueError, LookupError)
+"""What comes of an engine that fails, and of an answer that is cut off or is not one of an engine at all."""
+
 _PASSING = {3, 23, 159, 164, 194, 198, 202, 203, 209, 210, 236, 241, 242, 243, 252, 253, 279, 319, 425, 473, 516, 999}
 """What the engine says when the same may work later: too much to do, no room, read-only, restarting, a new password.
 
@@ -68,7 +72,7 @@ class Connection:
                 show_clickhouse_errors="scrub",
             )
             self._prepare()
-        except (ClickHouseError, OSError) as error:
+        except _FAILURES as error:
             remedy = "check MYSTIC_STORE, the password, and that the server runs"
             raise StoreError(f"the store {str(engine)!r} cannot be used: {_bounded(error)}; {remedy}") from error
 
@@ -97,14 +101,14 @@ class Connection:
         try:
             formats: dict[str, str | dict[str, str]] = dict.fromkeys(raw, "bytes")
             return [tuple(row) for row in self._client.query(sql, values, column_formats=formats).result_rows]
-        except (ClickHouseError, OSError) as error:
+        except _FAILURES as error:
             raise self._failed("read", error) from error
 
     def command(self, sql: str, **values: Any) -> None:
         """Do a statement that returns nothing."""
         try:
             self._client.command(sql, values)
-        except (ClickHouseError, OSError) as error:
+        except _FAILURES as error:
             raise self._failed("written", error) from error
 
     def send(self, block: Block) -> None:
@@ -116,7 +120,7 @@ class Connection:
         try:
             # The statement is in the body; the client's own signature asks for a table's name all the same.
             self._client.raw_insert("", insert_block=block.body, settings=settings, compression=_COMPRESSION)
-        except (ClickHouseError, OSError) as error:
+        except _FAILURES as error:
             raise self._failed("written", error) from error
 
     def close(self) -> None:
