@@ -26,10 +26,12 @@ class Front:
     python: str
     folder: Path
     port: int = 0
+    certificate: Path | None = None
     _process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         command = [self.python, str(FRONT), str(self.folder), str(self.port)]
+        command += [str(self.certificate)] if self.certificate else []
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("MYSTIC_", "PYTHON"))}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environ

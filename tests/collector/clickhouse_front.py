@@ -1,7 +1,7 @@
 """ClickHouse's own engine (the package chdb) behind as much of its HTTP interface as a client library needs.
 
-Run by an interpreter that has chdb and lz4: ``python clickhouse_front.py FOLDER``. Prints its port. Ends when its
-standard input does.
+Run by an interpreter that has chdb and lz4: ``python clickhouse_front.py FOLDER [PORT [CERTIFICATE]]``. Prints its
+port. Ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,6 +92,10 @@ class Front(BaseHTTPRequestHandler):
 
 server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0), Front)
 server.daemon_threads = True
+if len(sys.argv) > 3:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[3])
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)
 sys.stdin.read()

@@ -16,6 +16,7 @@ from mystic_agent.contract import wire
 from mystic_agent.contract.errors import Invalid
 from mystic_collector.engine import Engine, read_engine
 from mystic_collector.ingest.writer import Writer
+from mystic_collector.injection.certificate import certificate
 from mystic_collector.store.clickhouse.connection import Block, encoded
 from mystic_collector.store.clickhouse.schema import SCHEMA, VERSION
 from mystic_collector.store.clickhouse.store import ClickHouseStore
@@ -281,6 +282,28 @@ def test_answers_that_no_engine_gives_are_a_store_that_fails_for_now(tmp_path: P
                 thread.join(PATIENCE)
         front.start()
         store.write(batch)
+        assert sums(store)[0] == 3
+        store.close()
+    finally:
+        front.stop()
+
+
+def test_over_tls_only_an_engine_that_is_trusted_is_used(tmp_path: Path) -> None:
+    front = front_or_skip(tmp_path / "engine")
+    made = certificate(["localhost"])
+    front.certificate = tmp_path / "engine.pem"
+    front.certificate.write_bytes(made.secret + made.pem)
+    (tmp_path / "trusted.pem").write_bytes(made.pem)
+    front.start()
+    try:
+        env = {"MYSTIC_STORE": f"clickhouses://localhost:{front.port}/mystic"}
+        unknown, known = read_engine(env), read_engine({**env, "MYSTIC_STORE_CA_FILE": str(tmp_path / "trusted.pem")})
+        assert unknown is not None
+        assert known is not None
+        with pytest.raises(StoreError, match="cannot be used"):
+            ClickHouseStore(unknown)
+        store = ClickHouseStore(known)
+        store.write([Incoming(process("a"), functions=[timed("m:f", 3)])])
         assert sums(store)[0] == 3
         store.close()
     finally:
