@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -27,12 +28,16 @@ BEAT = 3.0
 """Seconds between two signs of life."""
 
 MOST_COLLECTORS = 2_000
+MOST_PROCESSES = 10_000
+"""At one other collector."""
+
 MOST_FUNCTIONS = 20_000
 """Of one process, told in full; of a larger one those that something is amiss or in force with."""
 
 MOST_BYTES = 32 * 2**20
 """Of what is told of one process, once it is decompressed."""
 
+_AT_ONCE = 100
 _PLAIN = ("attached", "counting")
 
 
@@ -203,15 +208,21 @@ class Elsewhere:
     def _refresh(self, identity: str, other: _Other) -> None:
         """Fetch what has changed at one other collector."""
         marks: dict[bytes, bytes] = self._server.ask(lambda client: client.hgetall(self._key("marks", identity)))
+        marks = dict(islice(marks.items(), MOST_PROCESSES))
         wanted = [instance for instance, mark in marks.items() if other.marks.get(instance) != mark]
         bodies = self._key("processes", identity)
-        found = self._server.ask(lambda client: client.hmget(bodies, wanted)) if wanted else []
         processes = {instance: one for instance, one in other.processes.items() if instance in marks}
-        for instance, body in zip(wanted, found, strict=True):
-            process = unpacked(body, other.name) if body is not None else None
-            if process is not None:
-                processes[instance] = process
+        for start in range(0, len(wanted), _AT_ONCE):
+            part = wanted[start : start + _AT_ONCE]
+            for instance, body in zip(part, self._fetch(bodies, part), strict=True):
+                process = unpacked(body, other.name) if body is not None else None
+                if process is not None:
+                    processes[instance] = process
         other.marks, other.processes = marks, processes
+
+    def _fetch(self, name: str, fields: list[bytes]) -> list[bytes | None]:
+        found: list[bytes | None] = self._server.ask(lambda client: client.hmget(name, fields))
+        return found
 
     def _gather(self) -> None:
         newest: dict[str, Process] = {}

@@ -20,7 +20,9 @@ LOOK = 1.0
 """Seconds between two looks when nothing is heard."""
 
 LONGEST_PAUSE = 5.0
-"""Seconds between two attempts while the server is away; they begin with a tenth."""
+"""Seconds between two attempts while the server is away."""
+
+_SHORTEST_PAUSE = 0.1
 
 SETTLE = 0.05
 """Seconds in which what happens at one moment is gathered before it is told."""
@@ -64,17 +66,20 @@ class Follower:
         self._news.set()
 
     def _listen(self) -> None:
-        pause = LONGEST_PAUSE / 50
+        pause, away = _SHORTEST_PAUSE, False
         while not self._stop.is_set():
             try:
                 with contextlib.closing(self._server.subscribed(self._channel)) as heard:
                     while not self._stop.is_set():
                         self._look()
-                        pause = LONGEST_PAUSE / 50
+                        if away:
+                            _log.warning("the fleet's server answers again")
+                        pause, away = _SHORTEST_PAUSE, False
                         self._hear(heard)
             except StoreError as error:
-                if pause >= LONGEST_PAUSE / 2:
+                if not away:
                     _log.warning("%s", error)
+                away = True
                 self._stop.wait(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 

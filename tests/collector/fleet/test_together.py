@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -171,6 +172,30 @@ def test_a_server_that_has_lost_all_gets_it_back_with_the_newest(collector_at: O
     assert lines(late) == lines(a)
 
 
+def test_a_server_that_comes_back_with_an_older_state_is_brought_up_to_date(
+    collector_at: Open, server: Server, meet: Any
+) -> None:
+    a, b = collector_at("a"), collector_at("b")
+    one = a.put(CACHE)
+    b.catch_up()
+    meet().ask(lambda client: client.save())
+    a.put(OTHER)
+    a.remove(one.id)
+    a.switch(True, "shop")
+    server.kill()
+    server.start()
+    until_answering(b)
+    b.catch_up()
+    assert b.snapshot().version == 1
+    until_answering(a)
+    a.catch_up()
+    b.catch_up()
+    assert (targets(a), a.snapshot().version) == (["app:other"], 4)
+    assert a.snapshot() == b.snapshot()
+    assert lines(a) == lines(b)
+    assert b.undo(1)[0] == 1
+
+
 def test_an_empty_collector_that_is_first_at_an_empty_server_takes_nothing_away(
     collector_at: Open, server: Server
 ) -> None:
@@ -242,8 +267,6 @@ def test_what_somebody_plants_at_the_server_is_not_in_force(collector_at: Open, 
 
 def until_answering(registry: Registry) -> None:
     """Wait for the pause after a failure to end."""
-    import time
-
     deadline = time.monotonic() + 20
     while True:
         try:
