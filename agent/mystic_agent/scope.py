@@ -35,6 +35,7 @@ class Scope:
         self.named: tuple[Target, ...] = ()
         self._ignored = _matcher(ignore)
         self._folders: dict[str, bool] = {}
+        self._real: dict[str, str] = {}
         self._prefixes = tuple(
             os.path.join(os.path.realpath(p), "")
             for p in {sys.prefix, sys.base_prefix}
@@ -58,17 +59,16 @@ class Scope:
         """
         if self._own(name):
             return False
-        if any(target.wants_module(name) for target in self.named):
+        if self.named and any(target.wants_module(name) for target in self.named):
             return True
         if self.targets:
             return any(target.wants_module(name) for target in self.targets)
         if not self.root:
             return False
-        last = name.rpartition(".")[2]
-        return any(
-            self._project_folder(entry) and _holds(entry or ".", last)
-            for entry in (path if path is not None else sys.path)
-        )
+        for entry in sys.path if path is None else path:
+            if self._project_folder(entry) and _holds(entry or ".", name.rpartition(".")[2]):
+                return True
+        return False
 
     def wants_loaded(self, name: str, module: ModuleType) -> bool:
         """True when a module that is already loaded may hold a function of interest."""
@@ -127,7 +127,19 @@ class Scope:
             return False
         known = self._folders.get(folder)
         if known is None:
-            known = self._folders[folder] = self._look(os.path.join(os.path.realpath(folder or "."), ""))
+            known = self._folders[folder] = self._look(os.path.join(self._realpath(folder), ""))
+        return known
+
+    def _realpath(self, folder: str) -> str:
+        """Return where a folder really is; of the folders above it, which others share, that is found out once."""
+        known = self._real.get(folder)
+        if known is None:
+            above, _, last = folder.rpartition(os.sep)
+            if last in ("", ".", "..") or not os.path.isabs(folder) or os.path.islink(folder):
+                known = os.path.realpath(folder or ".")
+            else:
+                known = os.path.join(self._realpath(above) if above else os.sep, last)
+            self._real[folder] = known
         return known
 
     def _look(self, folder: str) -> bool:
