@@ -97,7 +97,7 @@ class Elsewhere:
         """Return the collectors of the fleet, this one first: ``name``, ``processes``, ``here``."""
         with self._lock:
             others = sorted(((one.name, len(one.processes)) for one in self._others.values()), key=lambda pair: pair[0])
-        rows = [(self.name, len(self._known), True), *((name, count, False) for name, count in others)]
+        rows = [(self.name, self._count, True), *((name, count, False) for name, count in others)]
         return [{"name": name, "processes": count, "here": here} for name, count, here in rows]
 
     def identities(self) -> list[str]:
@@ -116,7 +116,7 @@ class Elsewhere:
         found = self._own(self._known)
         new = {instance: one for instance, one in found.items() if one.report is not None}
         gone = [instance for instance in self._known if instance not in found]
-        now = self._clock()
+        self._count, now = len(found), self._clock()
         if not new and not gone and now - self._beaten < BEAT:
             return
         if new or gone:
@@ -141,12 +141,12 @@ class Elsewhere:
                 answers: list[Any] = asked.execute()
                 return answers
 
-        self._known, known = {}, self._known  # when it fails, everything is told anew
+        self._known = {}  # when it fails, everything is told anew
         kept = self._server.ask(write)[-1]
         if found and not kept:
             return  # the server has lost it
         self._beaten = now
-        self._known = {instance: one.revision for instance, one in found.items()} if kept or not found else known
+        self._known = {instance: one.revision for instance, one in found.items()}
 
     def leave(self) -> None:
         """Take back what was told, so that nobody waits for the lease to end.

@@ -14,6 +14,12 @@ PROGRAM = "redis-server"
 PATIENCE = 20.0
 
 
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 class Server:
     """One server on one port, which can be killed and begun again."""
 
@@ -21,9 +27,7 @@ class Server:
         program = shutil.which(PROGRAM)
         if program is None:
             pytest.skip(f"{PROGRAM} is not installed; Debian has it in the package of that name")
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = int(one.getsockname()[1])
+        self.port = free_port()
         self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
         self._command += ["--save", "", *options]
         self._process: subprocess.Popen[bytes] | None = None

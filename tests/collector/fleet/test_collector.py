@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 from mystic_agent.contract.errors import Invalid
+from mystic_collector.injection.certificate import certificate
 from mystic_collector.meeting import Meeting
 from mystic_collector.settings import load
 from mystic_collector.store.records import CountPoint, Incoming, Resource
 
 from tests.collector.conftest import Running, running, until
 
-from .server import Server
+from .server import Server, free_port
 
 MOCK = {"target": "app:slow", "stages": {"*": [{"mock": {"value": 1}}]}, "owner": "ada"}
 
@@ -145,6 +146,23 @@ def test_a_server_that_gives_hijacks_up_for_room_is_warned_of(pair: tuple[Runnin
     a.parts.membership.server.ask(lambda client: client.config_set("maxmemory-policy", "allkeys-lru"))
     assert finding(a)[0]["verdict"] == "warn"
     assert "noeviction" in finding(a)[0]["detail"]
+
+
+def test_over_tls_a_server_is_believed_whose_certificate_is_trusted_and_no_other(tmp_path: Path) -> None:
+    made, port, folder = certificate(["localhost"]), free_port(), tmp_path / "server"
+    folder.mkdir()
+    for name, content in (("cert.pem", made.pem), ("key.pem", made.secret), ("other.pem", certificate(["x"]).pem)):
+        (folder / name).write_bytes(content)
+    files = ["--tls-cert-file", str(folder / "cert.pem"), "--tls-key-file", str(folder / "key.pem")]
+    server = Server(folder, "--tls-port", str(port), "--tls-auth-clients", "no", *files)
+    server.start()
+    try:
+        for authority, status in (("cert.pem", 201), ("other.pem", 503)):
+            meeting = Meeting("localhost", port, secure=True, ca_file=folder / authority)
+            with running(tmp_path, data_dir=tmp_path / authority, fleet=meeting, servers="off") as one:
+                assert one.client.post("/api/hijacks", json=MOCK).status_code == status
+    finally:
+        server.kill()
 
 
 # -- what it is told --------------------------------------------------------------------------------------------------
