@@ -10,13 +10,13 @@ from collections import defaultdict
 from typing import Any
 
 from mystic_collector.store.clickhouse.connection import Connection
-from mystic_collector.store.clickhouse.known import dense
+from mystic_collector.store.clickhouse.known import FRESH, dense
 from mystic_collector.store.figures import WIDTH
 from mystic_collector.store.records import UNTIMED, FunctionTotals, Interval, Recent
 from mystic_collector.store.retention import WIDE, YOUNG
 
-_LOOK_BACK = 600
-"""Seconds before what is asked for in which an overlapping row may lie."""
+_LOOK_BACK = 2 * FRESH
+"""Seconds before what is asked for in which an overlapping row may lie: no collector's knowledge is older than half."""
 
 _FILTER = """({service:String} = '' or service = {service:String})
   and ({function:String} = '' or function = {function:String})"""
@@ -132,12 +132,13 @@ def rates(connection: Connection, since: float, service: str, now: float) -> lis
 
 
 def _asked(since: float, now: float, service: str, function: str = "") -> dict[str, Any]:
+    young = (int(now) - YOUNG) // WIDE * WIDE
     return {
         "service": service,
         "function": function,
         "since": since,
-        "from": int(since) - WIDE - _LOOK_BACK,
-        "young": (int(now) - YOUNG) // WIDE * WIDE,
+        "from": int(since - (WIDTH if since >= young + WIDE else WIDE) - _LOOK_BACK),
+        "young": young,
         "wide": WIDE,
         "width": WIDTH,
     }

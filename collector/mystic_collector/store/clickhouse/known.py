@@ -20,7 +20,7 @@ from mystic_collector.store.records import OVERFLOW
 MOST_LABELS = 5_000
 _MOST_SERIES = 200_000
 _AT_ONCE = 50
-_FRESH = 60.0
+FRESH = 60.0
 """Seconds without a report after which a process is read again: it may have reported to another collector."""
 
 Label = tuple[str, str, str]
@@ -95,7 +95,7 @@ class Known:
         """Return those that report now, reading what is unknown or old."""
         now = self._clock()
         keys = list(dict.fromkeys(wanted))
-        unknown = [key for key in keys if key not in self._processes or now - self._processes[key].heard > _FRESH]
+        unknown = [key for key in keys if key not in self._processes or now - self._processes[key].heard > FRESH]
         if unknown and sum(one.series for one in self._processes.values()) > _MOST_SERIES:
             self._processes.clear()
             unknown = keys
