@@ -9,7 +9,7 @@ from mystic_collector.analysis.quantile import quantile, quantiles
 from mystic_collector.store.records import FunctionTotals, Interval
 
 _NS = 1e-9
-_SHARES = (0.5, 0.95, 0.99)
+_SHARES, _P95 = (0.5, 0.95, 0.99), (0.95,)
 
 
 def figures(totals: FunctionTotals) -> dict[str, Any]:
@@ -37,6 +37,23 @@ def figures(totals: FunctionTotals) -> dict[str, Any]:
         "last_called": totals.last_ns * _NS if totals.last_ns else None,
         "processes": totals.instances,
         "decisions": decisions(totals.decisions),
+    }
+
+
+def brief(totals: FunctionTotals) -> dict[str, Any]:
+    """Return the same figures without those that a list of all functions does not show: half the work and the text."""
+    calls = totals.calls + totals.untimed
+    [p95] = quantiles(_P95, totals.buckets, totals.zero, totals.min_ns, totals.max_ns)
+    return {
+        "name": totals.function,
+        "service": totals.service,
+        "call_count": calls,
+        "total_time": totals.total_ns * _NS,
+        "avg_time": totals.total_ns * _NS / calls if calls else 0.0,
+        "max_time": totals.max_ns * _NS,
+        "p95": p95 * _NS,
+        "exceptions": totals.errors,
+        "last_called": totals.last_ns * _NS if totals.last_ns else None,
     }
 
 

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mystic_collector.analysis.hotspots import SORTS, figures, histogram, summary, timeline
+from mystic_collector.analysis.hotspots import SORTS, brief, figures, histogram, summary, timeline
 from mystic_collector.api.status import overhead
 from mystic_collector.parts import Parts, parts_of
 from mystic_collector.reply import flag, number, refusal, reply
@@ -27,7 +27,7 @@ async def metrics(request: Request) -> Response:
     limit = number(request, "limit", MOST_ROWS, 1, MOST_ROWS)
     offset = number(request, "offset", 0, 0, 10**9)
     query, service = params.get("q", "").lower(), params.get("service", "")
-    histograms = flag(request, "histograms")
+    histograms, shown = flag(request, "histograms"), brief if flag(request, "brief") else figures
     parts = parts_of(request)
 
     def answer() -> dict[str, Any]:
@@ -35,7 +35,7 @@ async def metrics(request: Request) -> Response:
         found.sort(key=lambda one: (SORTS[sort](one), one.function))
         return {
             "functions": [
-                {**figures(one), **({"histogram": histogram([one])} if histograms else {})}
+                {**shown(one), "histogram": histogram([one])} if histograms else shown(one)
                 for one in found[offset : offset + limit]
             ],
             "total": len(found),

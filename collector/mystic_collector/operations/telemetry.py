@@ -37,9 +37,16 @@ TELEMETRY = (
     Operation(
         "get",
         "/api/metrics",
-        "What every function costs; seconds",
+        "What every function costs; seconds; brief leaves out what a list of all does not show",
         fields(functions=list_of(_FIGURES), total=WHOLE, summary=OBJECT, overhead=OBJECT),
-        {"q": TEXT, "service": TEXT, "histograms": TRUTH, "sort": {"type": "string", "enum": list(SORTS)}, **PAGED},
+        {
+            "q": TEXT,
+            "service": TEXT,
+            "histograms": TRUTH,
+            "brief": TRUTH,
+            "sort": {"type": "string", "enum": list(SORTS)},
+            **PAGED,
+        },
     ),
     Operation(
         "get",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from mystic_collector.otlp.spans import function_of, is_error, row_of, spans_in
-from mystic_collector.store.records import SpanQuery, StoredSpan
+from mystic_collector.store.decoded import Decoded
+from mystic_collector.store.records import SpanQuery, SpanRow, StoredSpan
 
 MOST_SPANS = 10_000
 """Spans of one trace that are returned at most."""
@@ -18,6 +19,9 @@ _MOST_EXAMINED = 500_000
 
 _AHEAD = 4
 """Errors looked at for each one asked for."""
+
+_FAILED = 2
+_lately = Decoded()
 
 
 def matching_traces(segments: Iterable[tuple[bytes, int]], query: SpanQuery) -> list[bytes]:
@@ -72,16 +76,31 @@ def traces(
     """
     found: dict[bytes, dict[bytes, StoredSpan]] = {one: {} for one in ids}
     for service, instance, body in segments:
-        for span in spans_in(body):
-            spans = found.get(span.trace_id)
-            if spans is not None and len(spans) < MOST_SPANS:
-                spans[span.span_id] = StoredSpan(service, instance, row_of(span, brief))  # a repeated request: once
+        for row in _rows_of(body, found) if brief else _whole_rows_of(body, found):
+            spans = found[row.trace_id]
+            if len(spans) < MOST_SPANS:
+                spans[row.span_id] = StoredSpan(service, instance, row)  # a repeated request: once
     return [sorted(spans.values(), key=lambda one: one.span.start_ns) for spans in found.values()]
+
+
+def _rows_of(body: bytes, wanted: Container[bytes]) -> Iterator[SpanRow]:
+    """Yield the spans of the traces that are wanted, in brief."""
+    for trace_id, rows in _lately.read(body, wanted).items():
+        if trace_id in wanted:
+            yield from rows
+
+
+def _whole_rows_of(body: bytes, wanted: Container[bytes]) -> Iterator[SpanRow]:
+    return (row_of(span) for span in spans_in(body) if span.trace_id in wanted)
 
 
 def _matching(body: bytes, query: SpanQuery) -> Iterator[bytes]:
     """Yield trace ids of matching spans of one segment, newest first."""
-    found = [(span.start_time_unix_nano, span.trace_id) for span in spans_in(body) if _meets(span, query)]
+    known = _lately.known(body)
+    if known is not None:
+        found = [(row.start_ns, row.trace_id) for rows in known.values() for row in rows if _row_meets(row, query)]
+    else:
+        found = [(span.start_time_unix_nano, span.trace_id) for span in spans_in(body) if _meets(span, query)]
     for _, trace_id in sorted(found, reverse=True):
         yield trace_id
 
@@ -96,3 +115,15 @@ def _meets(span: Span, query: SpanQuery) -> bool:
     # The name decides quickly; the attribute tells a:b.c from a.b:c.
     ours = span.name == query.function.replace(":", ".") and function_of(span) in ("", query.function)
     return ours or query.function in ("", span.name)
+
+
+def _row_meets(row: SpanRow, query: SpanQuery) -> bool:
+    """Tell the same of a span that was read before."""
+    if (query.min_duration_ns and row.end_ns - row.start_ns < query.min_duration_ns) or (
+        query.errors and row.status != _FAILED
+    ):
+        return False
+    if not query.since_ns <= row.start_ns <= query.until_ns:
+        return False
+    ours = row.name == query.function.replace(":", ".") and row.function in ("", query.function)
+    return ours or query.function in ("", row.name)

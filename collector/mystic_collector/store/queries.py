@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mystic_collector.store.buckets import unpack
+from mystic_collector.store.buckets import Buckets, add, unpack
 from mystic_collector.store.records import (
     OVERFLOW,
     UNTIMED,
@@ -19,8 +19,8 @@ from mystic_collector.store.records import (
 )
 
 _FUNCTIONS = """
-select i.service, f.name, sum(d.calls), sum(d.total), min(d.low), max(d.high), sum(d.zero), sum_buckets(d.buckets),
-  count(distinct d.instance), max(d.time)
+select i.service, f.name, sum(d.calls), sum(d.total), min(d.low), max(d.high), sum(d.zero),
+  '[' || group_concat(d.buckets) || ']', count(distinct d.instance), max(d.time)
 from durations d join instances i on i.id = d.instance join functions f on f.id = d.function
 where (:service = '' or i.service = :service) and (:function = '' or f.name = :function)
 group by i.service, f.name"""
@@ -84,7 +84,7 @@ def functions(connection: sqlite3.Connection, service: str, function: str) -> li
                 min_ns=low,
                 max_ns=high,
                 zero=zero,
-                buckets=unpack(packed),
+                buckets=_summed(packed),
                 decisions=decisions.pop(key, {}),
                 instances=instances,
                 last_ns=max(time, last.pop(key, 0)),
@@ -101,6 +101,17 @@ def functions(connection: sqlite3.Connection, service: str, function: str) -> li
             )
         )
     return found
+
+
+def _summed(packed: str) -> Buckets:
+    """Return the sum of packed buckets in a JSON array: most functions run in one process, where nothing is summed.
+
+    SQLite joins texts by itself; an aggregate of ours takes as long for each function as all the rest of its row.
+    """
+    each = orjson.loads(packed)
+    if len(each) == 1:
+        return each[0][0], each[0][1:]
+    return add((offset, counts) for offset, *counts in each)
 
 
 def history(connection: sqlite3.Connection, function: str, service: str, since: float) -> list[Interval]:

@@ -30,6 +30,8 @@ _KEEP_FACT = (
 )
 _SEEN = "update instances set last_seen = ? where id = ?"
 _MOST_READERS = 4
+_MOST_KEPT = 10_000
+"""Functions whose totals are kept until the next write, for the several parts of a page that ask for them."""
 _PASSING = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -70,6 +72,8 @@ class SqliteStore:
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
         self._closed = False
+        self._version = 0
+        self._totals: tuple[int, list[FunctionTotals]] = (-1, [])
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writing = self._connect()
@@ -112,8 +116,15 @@ class SqliteStore:
 
     def functions(self, service: str = "", function: str = "") -> list[FunctionTotals]:
         """Return totals over all processes."""
+        asked = self._version  # before reading: what is kept is never older than it says
+        version, known = self._totals
+        if version == asked and not (service or function):
+            return list(known)
         with self._reading() as connection:
-            return queries.functions(connection, service, function)
+            found = queries.functions(connection, service, function)
+        if not (service or function) and len(found) <= _MOST_KEPT:
+            self._totals = asked, found
+        return list(found)
 
     def history(self, function: str, service: str = "", since: float = 0.0) -> list[Interval]:
         """Return what happened per interval."""
@@ -209,6 +220,7 @@ class SqliteStore:
             self._writing.execute("begin immediate")
             yield
             self._writing.execute("commit")
+            self._version += 1
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             self._undo()
             message = f"{str(self._path)!r} could not be written: {error}; check disk space and rights"

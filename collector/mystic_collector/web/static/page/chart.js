@@ -4,12 +4,18 @@ import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { el, svg } from "./dom.js";
 import { clock, duration, exact } from "./units.js";
 
+const tints = new Map(); // asking the browser for one costs the style of everything that is new on the page
+document.addEventListener("mystic-theme", () => tints.clear());
+
 /** The colour that a variable stands for now; a canvas does not know of variables. */
 function tint(name, strength = 100) {
-  const probe = document.body.appendChild(el("i", { style: { color: `color-mix(in srgb, var(${name}) ${strength}%, transparent)` } }));
-  const found = getComputedStyle(probe).color;
-  probe.remove();
-  return found;
+  const colour = `color-mix(in srgb, var(${name}) ${strength}%, transparent)`;
+  if (!tints.has(colour)) {
+    const probe = document.body.appendChild(el("i", { style: { color: colour } }));
+    tints.set(colour, getComputedStyle(probe).color);
+    probe.remove();
+  }
+  return tints.get(colour);
 }
 
 const FONT = "11px system-ui, sans-serif";
@@ -24,7 +30,7 @@ const figure = (line, value) => (value === null ? "–" : line.format(value));
 export function lines(label, wanted, { height = 180 } = {}) {
   const node = el("div", { class: "chart", role: "img", "aria-label": label });
   node.style.minHeight = `${height + 26}px`;
-  let plot = null, held = null, period = null;
+  let plot = null, held = null, period = null, soon = 0;
   const axis = () => ({ stroke: tint("--muted"), font: FONT, grid: { stroke: tint("--rule"), width: 1 }, ticks: { show: false } });
 
   function make() {
@@ -57,11 +63,15 @@ export function lines(label, wanted, { height = 180 } = {}) {
       [held, period] = [columns, from_to];
       const last = wanted.map((one, index) => `${one.name} ${figure(one, latest(columns[index + 1]))}`);
       node.setAttribute("aria-label", `${label}; now: ${last.join(", ")}`);
-      if (!plot && node.isConnected) make(); else if (plot) plot.setData(columns);
+      if (plot) plot.setData(columns);
+      else soon ||= afterPaint(() => { if (!plot && node.isConnected) make(); });
     },
     close() { watch.disconnect(); document.removeEventListener("mystic-theme", recolour); plot?.destroy(); },
   };
 }
+
+/** Does something when what has been written is painted: text and figures do not wait for a canvas. A hidden page paints nothing. */
+const afterPaint = (act) => (document.hidden ? setTimeout(act) : requestAnimationFrame(() => setTimeout(act)));
 
 /** How many calls lasted how long; every column twice as long as the one before. */
 export function histogram(bars, { width = 260, height = 96, labels = true } = {}) {

@@ -91,11 +91,14 @@ export function grid(columns, options) {
     if (column.hint) node.title = plain(column.hint(row));
   }
 
+  /** Where it is and how much of it can be seen; without rows it has no height yet, and will have what .tall allows. */
+  const seen = () => (shown.length ? [scroller.scrollTop, scroller.clientHeight] : [0, Math.max(320, window.innerHeight - 210)]);
+
   function draw() {
     const whole = rows.length <= ALL || !options.tall;
-    const height = scroller.clientHeight || 800;
-    first = whole ? 0 : Math.max(0, Math.floor(scroller.scrollTop / ROW) - SPARE);
-    const last = whole ? rows.length : Math.min(rows.length, first + Math.ceil(height / ROW) + 2 * SPARE);
+    const [top, height] = whole ? [0, 0] : seen();
+    first = whole ? 0 : Math.max(0, Math.floor(top / ROW) - SPARE);
+    const last = whole ? rows.length : Math.min(rows.length, Math.ceil((top + height) / ROW) + SPARE);
     while (shown.length < last - first) shown.push(line());
     if (shown.length > last - first) shown.length = last - first;
     before.style.height = `${first * ROW}px`;

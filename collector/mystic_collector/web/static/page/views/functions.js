@@ -40,11 +40,11 @@ export function functions(main, { signal, query }) {
   async function refresh() {
     const hijacks = ask("api/hijacked", { signal });
     if (!rows.length) {
-      const first = await ask("api/metrics", { query: { limit: FIRST }, signal });
+      const first = await ask("api/metrics", { query: { brief: true, limit: FIRST }, signal });
       arrange(first, await hijacks);
       if (first.total <= FIRST) return; // these are all
     }
-    arrange(await ask("api/metrics", { signal }), await hijacks);
+    arrange(await ask("api/metrics", { query: { brief: true }, signal }), await hijacks);
   }
 
   function arrange(metrics, hijacked) {

@@ -35,7 +35,7 @@ export function traces(main, { signal: left, query, again }) {
   const form = el("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); search(); } },
     field("Service", wanted.service), field("Function", wanted.function), field("Longer than, seconds", wanted.min_duration), field("Began within", wanted.period), field("With errors only", wanted.errors));
   main.append(el("h1", {}, "Traces"), form, wrong, graphPart, listPart);
-  let sign = "", asking = null;
+  let drawn = null, head, asking = null; // of what the flame graph is, and the newest trace in it
 
   const service = () => (wanted.service.options.length > 1 ? wanted.service.value : query.get("service") || "");
 
@@ -56,8 +56,12 @@ export function traces(main, { signal: left, query, again }) {
       service: service(), function: wanted.function.value.trim(), min_duration: wanted.min_duration.value.trim(),
       errors: wanted.errors.checked ? "true" : "", since: wanted.period.value ? now() - Number(wanted.period.value) : "",
     };
+    const wish = Object.values({ ...asked, since: wanted.period.value }).join("\n"), fresh = wish !== drawn;
     try {
       const [found, { services, store }] = await Promise.all([ask("api/traces", { query: { ...asked, limit: further.limit }, signal }), status]);
+      const newest = found.traces[0]?.trace_id;
+      const tree = fresh || (!graph.looking && newest !== head) ? graphed(asked, signal) : null; // on its way while the list is written
+      tree?.catch(() => {}); // what is wrong with it is said when it is its turn
       if (wanted.service.options.length === 1) for (const one of services) wanted.service.append(el("option", { value: one, selected: one === query.get("service") }, plain(one)));
       wrong.hidden = true;
       list.node.removeAttribute("aria-busy");
@@ -65,9 +69,8 @@ export function traces(main, { signal: left, query, again }) {
       list.show(found.traces.map((one) => ({ ...one, part: ((100 * one.duration) / longest).toFixed(1) })));
       further.show(found.count);
       listPart.note(`${exact(found.count)} traces; ${exact(store.spans)} spans are kept in all`);
-      const drawn = [...Object.values({ ...asked, since: wanted.period.value }), found.traces[0]?.trace_id].join("\n");
-      if (!graph.looking && sign !== drawn) await draw(asked, signal);
-      sign = drawn;
+      if (tree) grow(await tree);
+      [drawn, head] = [wish, newest];
     } catch (error) {
       if (error.status !== 422) throw error;
       list.node.removeAttribute("aria-busy");
@@ -76,8 +79,9 @@ export function traces(main, { signal: left, query, again }) {
     }
   }
 
-  async function draw(asked, signal) {
-    const tree = await ask("api/analysis/flame", { query: { ...asked, limit: 100 }, signal });
+  const graphed = (asked, signal) => ask("api/analysis/flame", { query: { ...asked, limit: 100 }, signal });
+
+  function grow(tree) {
     graph.show(tree);
     put(graphEmpty, tree.traces ? null : empty("No sampled call in that period."));
     graphPart.note(`mean of ${exact(tree.traces)} sampled traces; a box looks closer`);
