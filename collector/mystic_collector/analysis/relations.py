@@ -26,15 +26,19 @@ def relations(traces: Iterable[Sequence[StoredSpan]], function: str) -> dict[str
     calls = spent = inside = 0
     for spans in traces:
         by_id = {one.span.span_id: one for one in spans}
+        ours = {identity for identity, one in by_id.items() if _name(one) == function}
         for one in spans:
-            parent = by_id.get(one.span.parent_id)
+            within = one.span.parent_id in ours
+            if not within and one.span.span_id not in ours:
+                continue  # nearly all of a long trace
             length = one.span.end_ns - one.span.start_ns
-            if parent is not None and _name(parent) == function:
+            if within:
                 _add(callees, _name(one), length)
                 inside += length
-            if _name(one) == function:
+            if one.span.span_id in ours:
                 calls += 1
-                if parent is None or _name(parent) != function:
+                if not within:
+                    parent = by_id.get(one.span.parent_id)
                     spent += length
                     _add(callers, _name(parent) if parent is not None else OUTSIDE, length)
     return {

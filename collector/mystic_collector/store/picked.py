@@ -98,7 +98,8 @@ def _matching(body: bytes, query: SpanQuery) -> Iterator[bytes]:
     """Yield trace ids of matching spans of one segment, newest first."""
     known = _lately.known(body)
     if known is not None:
-        found = [(row.start_ns, row.trace_id) for rows in known.values() for row in rows if _row_meets(row, query)]
+        met = ((_newest(rows, query), trace_id) for trace_id, rows in known.items())
+        found = [one for one in met if one[0] >= 0]
     else:
         found = [(span.start_time_unix_nano, span.trace_id) for span in spans_in(body) if _meets(span, query)]
     for _, trace_id in sorted(found, reverse=True):
@@ -117,13 +118,14 @@ def _meets(span: Span, query: SpanQuery) -> bool:
     return ours or query.function in ("", span.name)
 
 
-def _row_meets(row: SpanRow, query: SpanQuery) -> bool:
-    """Tell the same of a span that was read before."""
-    if (query.min_duration_ns and row.end_ns - row.start_ns < query.min_duration_ns) or (
-        query.errors and row.status != _FAILED
-    ):
-        return False
-    if not query.since_ns <= row.start_ns <= query.until_ns:
-        return False
-    ours = row.name == query.function.replace(":", ".") and row.function in ("", query.function)
-    return ours or query.function in ("", row.name)
+def _newest(rows: Sequence[SpanRow], query: SpanQuery) -> int:
+    """Return when the newest began of the spans of a trace that meet the same, read before; -1 when none does."""
+    if query.function:
+        names = (query.function, query.function.replace(":", "."))
+        rows = [row for row in rows if row.name in names]
+        rows = [row for row in rows if row.name == query.function or row.function in ("", query.function)]
+    if query.errors:
+        rows = [row for row in rows if row.status == _FAILED]
+    if query.min_duration_ns:
+        rows = [row for row in rows if row.end_ns - row.start_ns >= query.min_duration_ns]
+    return max((row.start_ns for row in rows if query.since_ns <= row.start_ns <= query.until_ns), default=-1)

@@ -72,7 +72,7 @@ class SqliteStore:
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
         self._closed = False
-        self._version = 0
+        self._version = 0  # of what functions cost
         self._totals: tuple[int, list[FunctionTotals]] = (-1, [])
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +93,8 @@ class SqliteStore:
             seen = {self._write_one(incoming, now) for incoming in batch}
             self._writing.executemany(_SEEN, [(int(now), number) for number in seen])
             self._figures.finish(int(now))
+        if any(incoming.functions or incoming.counts for incoming in batch):
+            self._version += 1  # afterwards, so that nobody keeps what was there before under it
 
     def _write_one(self, incoming: Incoming, now: float) -> int:
         number, folded = self._names.instance(incoming.resource, int(now))
@@ -192,6 +194,7 @@ class SqliteStore:
         for step in retention.STEPS:
             with self._transaction():
                 gone = step(self._writing, self._limits, now)
+            self._version += bool(gone)
             if gone and step is retention.fold_the_dead:
                 self._names.forget()
                 self._figures.forget()
@@ -220,7 +223,6 @@ class SqliteStore:
             self._writing.execute("begin immediate")
             yield
             self._writing.execute("commit")
-            self._version += 1
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             self._undo()
             message = f"{str(self._path)!r} could not be written: {error}; check disk space and rights"

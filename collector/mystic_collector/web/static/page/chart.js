@@ -1,7 +1,7 @@
 // Lines over time (uPlot), and small columns (SVG).
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
-import { el, svg } from "./dom.js";
+import { el, painted, svg } from "./dom.js";
 import { clock, duration, exact } from "./units.js";
 
 const tints = new Map(); // asking the browser for one costs the style of everything that is new on the page
@@ -30,7 +30,7 @@ const figure = (line, value) => (value === null ? "–" : line.format(value));
 export function lines(label, wanted, { height = 180 } = {}) {
   const node = el("div", { class: "chart", role: "img", "aria-label": label });
   node.style.minHeight = `${height + 26}px`;
-  let plot = null, held = null, period = null, soon = 0;
+  let plot = null, held = null, period = null, soon = null;
   const axis = () => ({ stroke: tint("--muted"), font: FONT, grid: { stroke: tint("--rule"), width: 1 }, ticks: { show: false } });
 
   function make() {
@@ -64,14 +64,11 @@ export function lines(label, wanted, { height = 180 } = {}) {
       const last = wanted.map((one, index) => `${one.name} ${figure(one, latest(columns[index + 1]))}`);
       node.setAttribute("aria-label", `${label}; now: ${last.join(", ")}`);
       if (plot) plot.setData(columns);
-      else soon ||= afterPaint(() => { if (!plot && node.isConnected) make(); });
+      else soon ||= painted().then(() => { if (node.isConnected) make(); }); // text and figures do not wait for a canvas
     },
     close() { watch.disconnect(); document.removeEventListener("mystic-theme", recolour); plot?.destroy(); },
   };
 }
-
-/** Does something when what has been written is painted: text and figures do not wait for a canvas. A hidden page paints nothing. */
-const afterPaint = (act) => (document.hidden ? setTimeout(act) : requestAnimationFrame(() => setTimeout(act)));
 
 /** How many calls lasted how long; every column twice as long as the one before. */
 export function histogram(bars, { width = 260, height = 96, labels = true } = {}) {

@@ -66,3 +66,11 @@ export function choice(values, chosen, attributes = {}) {
   });
   return el("select", attributes, ...options);
 }
+
+const FRAME = 100; // milliseconds; a hidden page paints nothing
+
+/** Resolves when what has been written is painted: what is asked or drawn next does not keep anybody from reading it. */
+export const painted = () => new Promise((done) => {
+  const late = setTimeout(done, FRAME);
+  requestAnimationFrame(() => { clearTimeout(late); setTimeout(done); });
+});

@@ -4,7 +4,7 @@ import { ask, name as path, once, post } from "../api.js";
 import { logLine, snapshot } from "../captured.js";
 import { change, release } from "../change.js";
 import { histogram, lines } from "../chart.js";
-import { button, choice, el, empty, figure, put, section, tag } from "../dom.js";
+import { button, choice, el, empty, figure, painted, put, section, tag } from "../dom.js";
 import { grid } from "../grid.js";
 import { ago, bytes, count, duration, exact, now, plain, rate, share, span, until } from "../units.js";
 import { effect } from "./impact.js";
@@ -47,9 +47,10 @@ export function fleetFunction(main, { name, signal, query, again }) {
 
   async function refresh() {
     const soft = (promise) => promise.catch((error) => { if (error.name === "AbortError") throw error; return { refused: error.text || error.message }; });
+    await soft(ask(`api/metrics/${path(name)}`, { query: { since: period.value, service }, signal })).then(numbers);
+    await painted();
     source ||= soft(post("api/functions/inspect", { function: name }, { signal }));
     const asked = [
-      [ask(`api/metrics/${path(name)}`, { query: { since: period.value, service }, signal }), numbers],
       [ask("api/analysis/relations", { query: { function: name, service }, signal }), relate],
       [ask(`api/analysis/cacheability/${path(name)}`, { query: { service }, signal }), worth],
       [Promise.all([post("api/state/snapshots", { function: name, limit: 10 }, { signal }), post("api/logs", { function: name, limit: 30 }, { signal })]), captured],

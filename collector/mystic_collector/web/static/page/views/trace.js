@@ -47,18 +47,22 @@ export function trace(main, { name, signal }) {
     detail.scrollIntoView({ block: "nearest" });
   }
 
+  function describe(told, ui) {
+    put(facts, `${plain(told.service)} · ${date(told.start)} · ${exact(told.span_count)} spans · `, told.errors ? tag(`${told.errors} errors`, "bad") : "no errors", " · ", el("span", { class: "mono" }, name), ui ? [" · ", el("a", { href: ui, rel: "noreferrer noopener", target: "_blank" }, "open in the tracing UI")] : null);
+  }
+
   async function refresh() {
     if (shown) return; // what has happened does not change
-    const [told, status, records] = await Promise.all([
-      ask(`api/traces/${name}`, { signal }), ask("api/status", { signal }),
-      ask("api/logs", { method: "POST", body: { trace_id: name, limit: 50 }, signal }),
-    ]);
+    const further = Promise.all([ask("api/status", { signal }), ask("api/logs", { method: "POST", body: { trace_id: name, limit: 50 }, signal })]);
+    further.catch(() => {}); // is said below
+    const told = await ask(`api/traces/${name}`, { signal });
     start = Math.min(...told.spans.map((one) => one.start_ns));
     whole = Math.max(told.duration * 1e9, 1);
     put(head, el("h1", { class: "mono" }, plain(told.name)), el("p", { class: "count" }, duration(told.duration)));
-    const ui = elsewhere(status.trace_ui, name);
-    put(facts, `${plain(told.service)} · ${date(told.start)} · ${exact(told.span_count)} spans · `, told.errors ? tag(`${told.errors} errors`, "bad") : "no errors", " · ", el("span", { class: "mono" }, name), ui ? [" · ", el("a", { href: ui, rel: "noreferrer noopener", target: "_blank" }, "open in the tracing UI")] : null);
+    describe(told, "");
     list.show(arranged(told.spans));
+    const [status, records] = await further;
+    describe(told, elsewhere(status.trace_ui, name));
     put(logs, records.logs.map(logLine));
     logPart.hidden = !records.logs.length;
     shown = true;
