@@ -1,7 +1,7 @@
 // Every function there is, with its figures; as many as there are.
 
 import { ask, name } from "../api.js";
-import { choice, el, field, put, say, tag } from "../dom.js";
+import { choice, el, field, painted, put, say, tag } from "../dom.js";
 import { grid } from "../grid.js";
 import { ago, count, duration, exact, plain } from "../units.js";
 
@@ -43,6 +43,7 @@ export function functions(main, { signal, query }) {
       const first = await ask("api/metrics", { query: { brief: true, limit: FIRST }, signal });
       arrange(first, await hijacks);
       if (first.total <= FIRST) return; // these are all
+      await painted();
     }
     arrange(await ask("api/metrics", { query: { brief: true }, signal }), await hijacks);
   }
