@@ -47,8 +47,8 @@ export function fleetFunction(main, { name, signal, query, again }) {
 
   async function refresh() {
     const soft = (promise) => promise.catch((error) => { if (error.name === "AbortError") throw error; return { refused: error.text || error.message }; });
-    await soft(ask(`api/metrics/${path(name)}`, { query: { since: period.value, service }, signal })).then(numbers);
-    await painted();
+    const told = soft(ask(`api/metrics/${path(name)}`, { query: { since: period.value, service }, signal })).then(numbers);
+    await Promise.race([told, painted()]); // the figures first: ten requests at once keep the page from its first frame
     source ||= soft(post("api/functions/inspect", { function: name }, { signal }));
     const asked = [
       [ask("api/analysis/relations", { query: { function: name, service }, signal }), relate],
@@ -57,7 +57,7 @@ export function fleetFunction(main, { name, signal, query, again }) {
       [source, written],
     ];
     await Promise.all([
-      offers(),
+      told, offers(),
       ...asked.map(([promise, show]) => soft(promise).then(show)),
       Promise.all([ask("api/hijacks", { signal }), ask("api/analysis/impact", { query: { function: name, limit: 20 }, signal })]).then(([set, effects]) => inForce(set, effects.impacts)),
       ask("api/functions", { query: { function: name, service }, signal }).then((live) => where(live.functions)),
