@@ -45,6 +45,7 @@ class Listener(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             app,
+            loop="asyncio",  # the one that is tested, also where uvloop is installed beside us
             http=connections(patience, most_waiting),
             log_config=None,
             access_log=False,

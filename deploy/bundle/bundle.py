@@ -26,7 +26,7 @@ from mystic_collector.chat.session import Chat
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ("mcp", "httpx", "pyjwt", "pillow", "font-lato", "wrapt")
+NEEDED = ("mcp", "httpx", "opentelemetry-", "pyjwt", "pillow", "font-lato", "wrapt")
 """What the chat imports of the distribution's requirements; the rest of them is the collector's."""
 SIDE = 512
 USER_CONFIG: dict[str, dict[str, Any]] = {

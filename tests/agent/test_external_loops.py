@@ -13,7 +13,8 @@ from typing import Any, cast
 import pytest
 from mystic_agent.external.external import External
 from mystic_agent.guard import guard
-from test_external import PATIENCE, echo, figures, sums
+
+from tests.agent.test_external import PATIENCE, echo, figures, sums
 
 uvloop = pytest.importorskip("uvloop")
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 from lab import BIN, BOOTSTRAP, Lab, free_port, listens, request, running, until
-from test_external import DELAY, SLOW, Backend, backend, external, redis_server  # noqa: F401 - a fixture
+
+from tests.e2e.test_external import DELAY, SLOW, Backend, backend, external, redis_server  # noqa: F401 - a fixture
 
 TIMES = 3
 SYNCHRONOUS = """
