@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -85,6 +86,10 @@ def module_name(file: Path, root: Path) -> str:
     return ".".join(reversed(parts))
 
 
+_PARSING = threading.Lock()
+"""CPython 3.11 counts how deep all threads together are in making a tree, and fails when two make one at once."""
+
+
 def read_tree(file: Path) -> tuple[str, ast.Module]:
     """Return (text, tree) of a source file.
 
@@ -96,7 +101,8 @@ def read_tree(file: Path) -> tuple[str, ast.Module]:
         raise ValueError(f"larger than {MOST_FILE_BYTES} bytes")
     data = file.read_bytes()
     try:
-        tree = ast.parse(data, str(file))
+        with _PARSING:
+            tree = ast.parse(data, str(file))
         text = _decode(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"not readable as Python: {str(error)[:200] or type(error).__name__}") from error
