@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from mystic_collector.discovery.source import Function
+from mystic_collector.discovery.source import Function, parsed
 
 _TYPES: dict[str, dict[str, Any]] = {
     "int": {"type": "integer"},
@@ -80,7 +80,8 @@ def _constant(value: object, depth: int) -> dict[str, Any]:
         return {"type": "null"}
     if isinstance(value, str):
         try:
-            return schema_of(ast.parse(value, mode="eval").body, depth + 1)
+            [only] = parsed(value.lstrip(" \t")).body
+            return schema_of(only.value, depth + 1) if isinstance(only, ast.Expr) else {"description": value[:200]}
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return {"description": value[:200]}
     return {}

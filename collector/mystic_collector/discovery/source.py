@@ -90,6 +90,12 @@ _PARSING = threading.Lock()
 """CPython 3.11 counts how deep all threads together are in making a tree, and fails when two make one at once."""
 
 
+def parsed(text: str | bytes, file: str = "<unknown>") -> ast.Module:
+    """Return the tree of a source, as ``ast.parse`` makes it, one after the other; it raises the same."""
+    with _PARSING:
+        return ast.parse(text, file)
+
+
 def read_tree(file: Path) -> tuple[str, ast.Module]:
     """Return (text, tree) of a source file.
 
@@ -101,8 +107,7 @@ def read_tree(file: Path) -> tuple[str, ast.Module]:
         raise ValueError(f"larger than {MOST_FILE_BYTES} bytes")
     data = file.read_bytes()
     try:
-        with _PARSING:
-            tree = ast.parse(data, str(file))
+        tree = parsed(data, str(file))
         text = _decode(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"not readable as Python: {str(error)[:200] or type(error).__name__}") from error

@@ -7,7 +7,7 @@ import re
 
 from mystic_agent.contract.errors import Invalid
 
-from mystic_collector.discovery.source import Function, functions_of
+from mystic_collector.discovery.source import Function, functions_of, parsed
 from mystic_collector.export.expressed import MODULE
 
 
@@ -27,7 +27,7 @@ def decorated(text: str, qualname: str, line: int, decorators: list[str], packag
     """
     if re.search(r"\r(?!\n)", text):
         raise Invalid("file", qualname, "its lines end in a lone carriage return; convert it first")
-    tree = ast.parse(text)
+    tree = parsed(text)
     node = _node(tree, qualname, line)
     lines = text.split("\n")
     end = "\r" if lines[0].endswith("\r") else ""
