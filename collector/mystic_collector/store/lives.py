@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import orjson
-from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.mark import Mark, parse_marks
+from mystic_agent.contract.mark import Mark
 
 from mystic_collector.store.buckets import Buckets, unpack
-from mystic_collector.store.life_records import Life, LifeQuery, MarkRow, Tally
+from mystic_collector.store.life_records import Life, LifeQuery, MarkRow, Tally, marks_in
 from mystic_collector.store.names import Names
 from mystic_collector.store.records import UNTIMED
 
@@ -83,7 +82,7 @@ def find(connection: sqlite3.Connection, query: LifeQuery, past: str) -> list[Li
         one.last = max(one.last, time)
     for number, instance, *who, body in connection.execute(_MARKS, wanted):
         one = made.setdefault((number, instance), _Made(who))
-        one.marks += _read(body)
+        one.marks += marks_in(body)
     return [one.life() for _, one in sorted(made.items(), key=lambda pair: pair[0])]
 
 
@@ -109,10 +108,3 @@ class _Made:
         function, service, instance, stage = self.who
         tally = Tally(self.zero, self.buckets, self.untimed, self.errors, self.total, dict(self.decisions))
         return Life(service, instance, stage, function, tally, self.marks, self.last)
-
-
-def _read(body: str) -> list[Mark]:
-    try:
-        return list(parse_marks([orjson.loads(body)], "mark"))
-    except (Invalid, orjson.JSONDecodeError):
-        return []  # written by a newer collector

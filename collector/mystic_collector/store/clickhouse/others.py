@@ -6,14 +6,13 @@ from collections import defaultdict
 from typing import Any
 
 import orjson
-from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.mark import Mark, parse_marks
+from mystic_agent.contract.mark import Mark
 
 from mystic_collector.store.clickhouse.connection import Connection
 from mystic_collector.store.clickhouse.known import dense
 from mystic_collector.store.clickhouse.writing import NOBODY
 from mystic_collector.store.external_records import FIGURES, ExternalPoint, ExternalRow
-from mystic_collector.store.life_records import Life, LifeQuery, Tally
+from mystic_collector.store.life_records import Life, LifeQuery, Tally, marks_in
 from mystic_collector.store.records import OVERFLOW, UNTIMED, Sizes
 
 MOST_MARKS = 1000
@@ -103,7 +102,7 @@ def lives(connection: Connection, query: LifeQuery) -> list[Life]:
     for function, service, instance, strategy, decision, value, last in connection.rows(_COUNTS, **wanted):
         made[function, service, instance].count(strategy, decision, value, last)
     for function, service, instance, body in reversed(connection.rows(_MARKS, **wanted)):
-        made[function, service, instance].marks += _read(body)
+        made[function, service, instance].marks += marks_in(body)
     stages = {(service, instance): stage for service, instance, stage in connection.rows(_STAGES)} if made else {}
     return [
         Life(service, instance, stages.get((service, instance), ""), function, one.tally(), one.marks, one.last)
@@ -131,13 +130,6 @@ class _Made:
 
     def tally(self) -> Tally:
         return Tally(self.zero, dense(*self.filled), self.untimed, self.errors, self.total, dict(self.decisions))
-
-
-def _read(body: str) -> list[Mark]:
-    try:
-        return list(parse_marks([orjson.loads(body)], "mark"))
-    except (Invalid, orjson.JSONDecodeError):
-        return []  # written by a newer collector
 
 
 def sizes(connection: Connection) -> Sizes:
