@@ -3,12 +3,17 @@
 gevent and eventlet replace what ``threading`` and ``_thread`` offer while the application runs. A native thread that
 meets a green lock is never woken, and a green thread of ours would wait in the way of the application's. So what is
 native is taken when the agent starts, and used from then on. The classes are those of ``threading``, as far as needed.
+
+``threading`` itself takes the thread that imports it first for the main thread, before Python 3.13. So it is imported
+here, by the thread that starts the agent, and not by one of ours as part of something that it needs: an application
+whose main thread is none gets no signals from its server, and gevent refuses to patch it.
 """
 
 from __future__ import annotations
 
 import _thread
 import sys
+import threading  # noqa: F401 -- see above
 from collections import deque
 from collections.abc import Callable
 from time import monotonic

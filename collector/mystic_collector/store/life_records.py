@@ -1,4 +1,4 @@
-"""One function in one process, from its first call to the last heard of; frozen values, and how marks are read."""
+"""One function in one process, from its first call to the last heard of; frozen values."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import orjson
-from mystic_agent.contract.errors import Invalid
-from mystic_agent.contract.mark import Mark, parse_marks
+from mystic_agent.contract.mark import Mark
 
 
 class MarkRow(NamedTuple):
@@ -79,11 +77,3 @@ class LifeQuery:
     function: str = ""
     service: str = ""
     hijack: str = ""
-
-
-def marks_in(body: str) -> list[Mark]:
-    """Return the mark that a store keeps as JSON, or none when a newer collector has written it."""
-    try:
-        return list(parse_marks([orjson.loads(body)], "mark"))
-    except (Invalid, orjson.JSONDecodeError):
-        return []

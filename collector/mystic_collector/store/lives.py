@@ -10,7 +10,8 @@ import orjson
 from mystic_agent.contract.mark import Mark
 
 from mystic_collector.store.buckets import Buckets, unpack
-from mystic_collector.store.life_records import Life, LifeQuery, MarkRow, Tally, marks_in
+from mystic_collector.store.life_records import Life, LifeQuery, MarkRow, Tally
+from mystic_collector.store.marks import marks_in
 from mystic_collector.store.names import Names
 from mystic_collector.store.records import UNTIMED
 

@@ -108,3 +108,25 @@ def test_every_request_to_gevent_workers_of_gunicorn_is_counted_once(program, re
     server.ask_often(REQUESTS)
     server.stop()
     assert receiver.settle({"site_wsgi:view": 2 * REQUESTS}) == {"site_wsgi:view": 2 * REQUESTS}
+
+
+LATE = """
+    import _thread, sys, time
+
+    deadline = time.monotonic() + 20
+    while "mystic_agent.link.link" not in sys.modules and time.monotonic() < deadline:
+        time.sleep(0.001)
+    print("mystic_agent.link.link" in sys.modules)
+
+    import threading
+
+    print(threading.main_thread().ident == _thread.get_ident(), threading.current_thread().name)
+"""
+
+
+def test_the_main_thread_stays_it_when_the_agent_needs_threads_before_the_application(program, receiver, tmp_path):
+    script = program.write("script.py", LATE)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ended = program.run([script], receiver.port, PROJECT_ROOT=elsewhere)
+    assert ended == (0, "True\nTrue MainThread\n", "")

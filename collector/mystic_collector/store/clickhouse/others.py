@@ -12,7 +12,8 @@ from mystic_collector.store.clickhouse.connection import Connection
 from mystic_collector.store.clickhouse.known import dense
 from mystic_collector.store.clickhouse.writing import NOBODY
 from mystic_collector.store.external_records import FIGURES, ExternalPoint, ExternalRow
-from mystic_collector.store.life_records import Life, LifeQuery, Tally, marks_in
+from mystic_collector.store.life_records import Life, LifeQuery, Tally
+from mystic_collector.store.marks import marks_in
 from mystic_collector.store.records import OVERFLOW, UNTIMED, Sizes
 
 MOST_MARKS = 1000
