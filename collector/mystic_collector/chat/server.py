@@ -120,7 +120,7 @@ def build_server(
         token_verifier=verifier,
         log_level="WARNING",
         extensions=[_apps()],
-        middleware=[lenient({one.run.__name__ for one in offered}, {one.run.__name__ for one in TOOLS})],
+        middleware=[lenient(lambda: server.list_tools(), {one.run.__name__ for one in TOOLS})],
     )
     for one in offered:
         description = one.description or inspect.cleandoc(one.run.__doc__ or "")

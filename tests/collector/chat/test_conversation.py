@@ -145,6 +145,17 @@ def test_null_arguments_are_absent_ones_and_a_mistyped_tool_is_answered_with_tho
     assert "discover_functions" in text_of(wrong)
 
 
+def test_an_argument_that_the_tool_does_not_take_is_answered_with_the_one_meant_and_nothing_is_done(
+    shop: Running,
+) -> None:
+    wrong = call(shop.url, "hijack_function", function="price", strategy="log", dryrun=True, expire_in="1h")
+    assert wrong.is_error
+    assert "hijack_function takes no 'dryrun'; did you mean 'dry_run'?" in text_of(wrong)
+    assert "expires_in" in text_of(wrong)
+    assert shop.get("/api/hijacks")["count"] == 0
+    assert not call(shop.url, "mystic_status", random_string="").is_error
+
+
 # -- who may speak --------------------------------------------------------------------------------------------------
 
 HELLO = {
