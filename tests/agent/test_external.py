@@ -27,14 +27,6 @@ from mystic_agent.guard import guard
 PATIENCE = 20.0
 
 
-@pytest.fixture
-def external() -> Iterator[External]:
-    made = External(lambda function: True, ())
-    made.install()
-    yield made
-    made.remove()
-
-
 @contextmanager
 def echo(greeting: bytes = b"") -> Iterator[int]:
     """Serve one client after the other: greet, then give back what comes; the thread is not watched as a client."""

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import subprocess
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,14 +17,6 @@ from mystic_agent.guard import guard
 from tests.agent.test_external import PATIENCE, echo, figures, sums
 
 uvloop = pytest.importorskip("uvloop")
-
-
-@pytest.fixture
-def external() -> Iterator[External]:
-    made = External(lambda function: True, ())
-    made.install()
-    yield made
-    made.remove()
 
 
 def run(work: Awaitable[Any]) -> Any:
