@@ -117,10 +117,13 @@ async def hijacked(request: Request) -> Response:
     parts = parts_of(request)
 
     def answer() -> list[dict[str, Any]]:
-        live = parts.fleet.functions()
+        live: dict[str, list[LiveFunction]] = {}
+        for one in parts.fleet.functions():
+            for identity in one.hijacks:
+                live.setdefault(identity, []).append(one)
         rows = []
         for hijack in parts.registry.snapshot().hijacks:
-            found = [one for one in live if hijack.id in one.hijacks]
+            found = live.get(hijack.id, [])
             rows += [_about(hijack, one.function, one) for one in found]
             if not found:
                 rows.append(_about(hijack, str(hijack.target)))

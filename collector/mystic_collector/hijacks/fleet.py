@@ -15,7 +15,7 @@ from mystic_agent.contract.report import Report
 
 from mystic_collector.hijacks import progress
 from mystic_collector.hijacks.elsewhere import Told
-from mystic_collector.hijacks.live import LiveFunction, Reported, merge
+from mystic_collector.hijacks.live import LiveFunction, Reported
 from mystic_collector.hijacks.process import Process
 
 GONE_AFTER = 60.0
@@ -112,16 +112,21 @@ class Fleet:
 
     def functions(self, service: str = "", function: str = "") -> list[LiveFunction]:
         """Return every function that a living process reports, or only ``function``, by service and name."""
-        processes = self.processes(service)
         peers: dict[str, list[Process]] = {}
-        grouped: dict[tuple[str, str], list[Reported]] = {}
-        with self._lock:
-            for process in processes:
-                peers.setdefault(process.service, []).append(process)
-                known = process.functions
-                for one in known.values() if not function else filter(None, [known.get(function)]):
-                    grouped.setdefault((process.service, one.function), []).append((process, one))
-        return [merge(reports, peers[key[0]]) for key, reports in sorted(grouped.items(), key=lambda pair: pair[0])]
+        for process in self.processes(service):
+            peers.setdefault(process.service, []).append(process)
+        found: list[LiveFunction] = []
+        for where, processes in sorted(peers.items()):
+            grouped: dict[str, list[Reported]] = {}
+            with self._lock:
+                for process in processes:
+                    known = process.functions
+                    if function:
+                        known = {function: known[function]} if function in known else {}
+                    for name, one in known.items():
+                        grouped.setdefault(name, []).append((process, one))
+            found += [LiveFunction(where, name, grouped[name], processes) for name in sorted(grouped)]
+        return found
 
     def file_of(self, function: str) -> tuple[str, int] | None:
         """Return (file, line) some living process reports for ``function``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mystic_agent.contract.report import FunctionReport
@@ -21,28 +22,61 @@ _ABSENT = "it has not reported this function: the module is not loaded there, or
 Reported = tuple[Process, FunctionReport]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class LiveFunction:
     """One function of one service over all its processes.
 
+    What is known of it is put together when it is asked for: most who ask for functions look at some of them.
+
     Attributes:
-        states: how many processes report which state.
-        reasons: what was given with states other than attached.
-        reports: what the processes that know it say about it.
+        reports: what the processes that know it say about it; at least one.
         peers: every living process of the service.
     """
 
     service: str
     function: str
-    kind: str
-    file: str
-    line: int
-    states: Mapping[str, int]
-    strategies: tuple[str, ...]
-    hijacks: tuple[str, ...]
-    reasons: tuple[str, ...]
     reports: Sequence[Reported]
     peers: Sequence[Process]
+
+    @cached_property
+    def _best(self) -> FunctionReport:
+        return next((one for _, one in self.reports if one.kind), self.reports[0][1])
+
+    @property
+    def kind(self) -> str:
+        """One of the kinds of functions, or empty when no process has looked at it."""
+        return self._best.kind
+
+    @property
+    def file(self) -> str:
+        """Where its source is, or empty."""
+        return self._best.file
+
+    @property
+    def line(self) -> int:
+        """Where its source begins in the file."""
+        return self._best.line
+
+    @cached_property
+    def states(self) -> Mapping[str, int]:
+        """How many processes report which state."""
+        return dict(Counter(one.state for _, one in self.reports))
+
+    @cached_property
+    def strategies(self) -> tuple[str, ...]:
+        """Those in force somewhere."""
+        return tuple(dict.fromkeys(name for _, one in self.reports for name in one.strategies))
+
+    @cached_property
+    def hijacks(self) -> tuple[str, ...]:
+        """The ids of those in force somewhere."""
+        return tuple(dict.fromkeys(name for _, one in self.reports for name in one.hijacks))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was given with states other than attached."""
+        said = (one.reason for _, one in self.reports if one.reason and one.state != "attached")
+        return tuple(dict.fromkeys(said))[:_MOST_REASONS]
 
     @property
     def processes(self) -> int:
@@ -71,26 +105,6 @@ class LiveFunction:
         rows += [_row(process, nothing) for process in self.peers if process.instance not in known]
         rows.sort(key=lambda row: (row["state"] in WORKING, not row["references"], row["pid"], row["instance"]))
         return rows
-
-
-def merge(reports: Sequence[Reported], peers: Sequence[Process]) -> LiveFunction:
-    """Return one function from what is said about it by at least one of ``peers``."""
-    said = [one for _, one in reports]
-    best = next((one for one in said if one.kind), said[0])
-    reasons = dict.fromkeys(one.reason for one in said if one.reason and one.state != "attached")
-    return LiveFunction(
-        service=reports[0][0].service,
-        function=best.function,
-        kind=best.kind,
-        file=best.file,
-        line=best.line,
-        states=dict(Counter(one.state for one in said)),
-        strategies=tuple(dict.fromkeys(name for one in said for name in one.strategies)),
-        hijacks=tuple(dict.fromkeys(name for one in said for name in one.hijacks)),
-        reasons=tuple(reasons)[:_MOST_REASONS],
-        reports=reports,
-        peers=peers,
-    )
 
 
 def _row(process: Process, one: FunctionReport) -> dict[str, Any]:

@@ -59,7 +59,9 @@ def left(folder: Path) -> list[str]:
 
 
 def clean(folder: Path) -> None:
-    """Take away what a failed test left."""
+    """Take away what a failed test left; nothing where no collector had begun."""
+    if not (folder / "data" / "servers.id").exists():
+        return
     wanted = {"label": f"{OWNER}={owner(folder)}"}
     for one in client().containers.list(all=True, filters=wanted, ignore_removed=True):
         one.remove(force=True, v=True)
