@@ -7,6 +7,7 @@ need no encoding of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from operator import sub
 
 from mystic_agent.contract.wire import FUNCTION
@@ -88,7 +89,10 @@ def spans_in(body: bytes) -> Iterator[Span]:
 
 def function_of(span: Span) -> str:
     """Return ``module:qualname`` of a span of ours, or empty."""
-    return next((one.value.string_value[:LONGEST_NAME] for one in span.attributes if one.key == FUNCTION), "")
+    for one in span.attributes:
+        if one.key == FUNCTION:
+            return one.value.string_value[:LONGEST_NAME]
+    return ""
 
 
 def is_error(span: Span) -> bool:
@@ -96,22 +100,31 @@ def is_error(span: Span) -> bool:
     return span.status.code == _ERROR
 
 
-def row_of(span: Span, brief: bool = False) -> SpanRow:
-    """Return a span in full, or without attributes, events and error."""
-    error, events = ("", "") if brief else _events(span.events, span.status.code, span.status.message)
-    return SpanRow(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_id=span.parent_span_id if len(span.parent_span_id) == 8 else b"",
-        function=function_of(span),
-        name=span.name[:LONGEST_NAME],
-        kind=span.kind,
-        start_ns=span.start_time_unix_nano,
-        end_ns=span.end_time_unix_nano,
-        status=span.status.code,
-        error=error,
-        attributes="{}" if brief else _attributes(span.attributes),
-        events=events,
+def row_of(span: Span) -> SpanRow:
+    """Return a span in full."""
+    error, events = _events(span.events, span.status.code, span.status.message)
+    [row] = brief_rows((span,))
+    return row._replace(error=error, attributes=_attributes(span.attributes), events=events)
+
+
+def brief_rows(spans: Sequence[Span]) -> list[SpanRow]:
+    """Return spans without attributes, events and error; column by column, as in :func:`survey`."""
+    return list(
+        map(
+            SpanRow,
+            [span.trace_id for span in spans],
+            [span.span_id for span in spans],
+            [parent if len(parent) == 8 else b"" for parent in [span.parent_span_id for span in spans]],
+            [function_of(span) for span in spans],
+            [span.name[:LONGEST_NAME] for span in spans],
+            [span.kind for span in spans],
+            [span.start_time_unix_nano for span in spans],
+            [span.end_time_unix_nano for span in spans],
+            [span.status.code for span in spans],
+            repeat(""),
+            repeat("{}"),
+            repeat(""),
+        )
     )
 
 

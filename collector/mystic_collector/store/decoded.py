@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Container, Mapping, Sequence
 
-from mystic_collector.otlp.spans import row_of, spans_in
+from mystic_collector.otlp.spans import brief_rows, spans_in
 from mystic_collector.store.records import SpanRow
 
 MOST_SPANS = 20_000
@@ -52,8 +52,8 @@ class Decoded:
         asked = [span for span in spans if span.trace_id in wanted]
         whole = 2 * len(asked) >= len(spans)
         traces: dict[bytes, list[SpanRow]] = {}
-        for span in spans if whole else asked:
-            traces.setdefault(span.trace_id, []).append(row_of(span, brief=True))
+        for row in brief_rows(spans if whole else asked):
+            traces.setdefault(row.trace_id, []).append(row)
         if whole and len(spans) <= self._most:
             self._keep(body, traces, len(spans))
         return traces
