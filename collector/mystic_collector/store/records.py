@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mystic_collector.store.external_records import ExternalPoint
@@ -18,6 +19,8 @@ ERRORS, UNTIMED = "", "untimed"
 
 _POINT_WEIGHT = 500
 _LOG_WEIGHT = 800
+
+_NOTHING: Mapping[tuple[str, str, str], int] = MappingProxyType({})
 
 LARGEST = 2**63 - 1
 """The largest integer a store keeps; OTLP's unsigned numbers beyond it are refused."""
@@ -181,8 +184,7 @@ class Incoming:
         return points * _POINT_WEIGHT + spans + logs
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionTotals:
+class FunctionTotals(NamedTuple):
     """One function of one service, summed over all its processes, living and dead.
 
     Attributes:
@@ -203,7 +205,7 @@ class FunctionTotals:
     max_ns: int = 0
     zero: int = 0
     buckets: tuple[int, Sequence[int]] = (0, ())
-    decisions: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    decisions: Mapping[tuple[str, str, str], int] = _NOTHING
     instances: int = 0
     last_ns: int = 0
 
