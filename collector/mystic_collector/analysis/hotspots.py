@@ -102,16 +102,29 @@ def histogram(totals: Iterable[FunctionTotals]) -> list[dict[str, Any]]:
 
 def summary(found: Sequence[FunctionTotals]) -> dict[str, Any]:
     """Return what all functions together did."""
-    slowest = max(found, key=_average, default=None)
-    busiest = max(found, key=_calls, default=None)
+    called = calls = total = errors = 0
+    most, longest = 0, -1.0
+    busiest = slowest = None
+    for one in found:  # in one walk: this is asked with every list, however short
+        errors += one.errors
+        made = one.calls + one.untimed
+        if not made:
+            continue
+        called += 1
+        calls += made
+        total += one.total_ns
+        if made > most:
+            most, busiest = made, one.function
+        if (average := one.total_ns / made) > longest:
+            longest, slowest = average, one.function
     return {
         "total_functions": len(found),
-        "called_functions": sum(1 for one in found if _calls(one)),
-        "total_calls": sum(map(_calls, found)),
-        "total_time": sum(one.total_ns for one in found) * _NS,
-        "total_exceptions": sum(one.errors for one in found),
-        "slowest_function": slowest.function if slowest and _calls(slowest) else None,
-        "most_called_function": busiest.function if busiest and _calls(busiest) else None,
+        "called_functions": called,
+        "total_calls": calls,
+        "total_time": total * _NS,
+        "total_exceptions": errors,
+        "slowest_function": slowest,
+        "most_called_function": busiest,
     }
 
 

@@ -19,18 +19,15 @@ from tests.e2e.web.crowd import FUNCTIONS, SPANS, TRACES, crowd, name
 
 _MEASURE = """([act, done]) => new Promise((resolve, reject) => {
   const began = performance.now(), reached = new Function("return " + done);
-  const painted = () => requestAnimationFrame(() => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => resolve(performance.now() - began);
-    port2.postMessage(0);
-  });
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => resolve(performance.now() - began);
   const look = () => {
-    if (reached()) painted();
+    if (reached()) port2.postMessage(0); // comes after this frame's painting, which follows
     else if (performance.now() - began > 20000) reject(new Error("never: " + done));
     else requestAnimationFrame(look);
   };
   new Function(act)();
-  look();
+  requestAnimationFrame(look);
 })"""
 """Does something in the page and waits until it is done and painted; the page's policy does not bind the driver."""
 

@@ -7,20 +7,19 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.collector.conftest import Running
 from tests.e2e.web.browser import Window
-from tests.e2e.web.crowd import FUNCTIONS, SPANS, TRACES, crowd
+from tests.e2e.web.crowd import FUNCTIONS, SPANS, TRACES, Crowded, crowd
 
 MOST_ROWS = 80
 
 
 @pytest.fixture(scope="module")
-def crowded(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def crowded(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowded]:
     with crowd(tmp_path_factory.mktemp("crowded")) as found:
         yield found
 
 
-def test_five_thousand_functions_are_sorted_found_and_scrolled_through(browser: Browser, crowded: Running) -> None:
+def test_five_thousand_functions_are_sorted_found_and_scrolled_through(browser: Browser, crowded: Crowded) -> None:
     window = Window(browser, crowded.url + "/")
     page = window.open("functions")
     window.says(f"{FUNCTIONS:,} of {FUNCTIONS:,}")
@@ -44,7 +43,7 @@ def test_five_thousand_functions_are_sorted_found_and_scrolled_through(browser: 
     assert not window.complaints
 
 
-def test_a_hundred_thousand_spans_are_searched_and_drawn(browser: Browser, crowded: Running) -> None:
+def test_a_hundred_thousand_spans_are_searched_and_drawn(browser: Browser, crowded: Crowded) -> None:
     assert crowded.get("/api/status")["store"]["spans"] == TRACES * SPANS
     window = Window(browser, crowded.url + "/")
     page = window.open("traces")

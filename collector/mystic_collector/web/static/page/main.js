@@ -1,13 +1,13 @@
 // The frame around the pages: which one is shown, when it asks again, login, theme.
 
 import { ask, onLocked } from "./api.js";
-import { button, el, put, say } from "./dom.js";
+import { button, el, painted, put, say } from "./dom.js";
 import { toast } from "./dialog.js";
 import { jump } from "./jump.js";
 import { live } from "./live.js";
 import { login } from "./login.js";
 import { fleetFunction } from "./views/function.js";
-import { functions } from "./views/functions.js";
+import { functions, prepare } from "./views/functions.js";
 import { hijacks } from "./views/hijacks.js";
 import { overview } from "./views/overview.js";
 import { servers } from "./views/servers.js";
@@ -28,7 +28,7 @@ const SOONEST = 1000; // milliseconds between two refreshes, and ten times as lo
 const AGAIN = 5000; // milliseconds after a failure
 
 const main = document.getElementById("main");
-let page = null, due = 0, busy = false, wanted = false, took = 0;
+let page = null, due = 0, busy = false, wanted = false, took = 0, ready = null;
 
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
@@ -65,6 +65,7 @@ async function refresh(news) {
     await mine.refresh?.(news || null);
     mine.failed?.remove();
     mine.failed = null;
+    ready ||= painted().then(prepare).catch(() => {}); // whoever goes on to the functions does not wait for them
   } catch (error) {
     if (error.name !== "AbortError" && mine === page) failed(mine, error);
   } finally {

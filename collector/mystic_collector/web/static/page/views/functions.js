@@ -7,7 +7,32 @@ import { ago, count, duration, exact, plain } from "../units.js";
 
 const FIRST = 100; // functions that are shown before all others have arrived
 
-let last = []; // what was shown last time, until the collector has answered
+let last = []; // what was shown last time, or will be first, until the collector has answered
+
+const brief = (signal, limit) => Promise.all([
+  ask("api/metrics", { query: { brief: true, limit }, signal }),
+  ask("api/hijacked", { signal }),
+]);
+
+/** Asks for the first rows before anybody opens the page, so that it opens with them. */
+export async function prepare() {
+  const told = await brief(undefined, FIRST);
+  if (!last.length) last = joined(...told);
+}
+
+/** Every function with the strategies that are in force on it. */
+function joined(metrics, hijacked) {
+  const strategies = new Map();
+  for (const one of hijacked.hijacked_functions) {
+    const key = `${one.service}\n${one.name}`;
+    strategies.set(key, [...new Set([...(strategies.get(key) || []), ...one.in_force])]);
+  }
+  for (const row of metrics.functions) {
+    row.low = row.name.toLowerCase();
+    row.strategies = strategies.get(`${row.service}\n${row.name}`) || [];
+  }
+  return metrics.functions;
+}
 
 export function functions(main, { signal, query }) {
   const text = el("input", { type: "search", value: query.get("q") || "", placeholder: "part of a name", spellcheck: "false", oninput: () => filter() });
@@ -38,27 +63,17 @@ export function functions(main, { signal, query }) {
   }
 
   async function refresh() {
-    const hijacks = ask("api/hijacked", { signal });
     if (!rows.length) {
-      const first = await ask("api/metrics", { query: { brief: true, limit: FIRST }, signal });
-      arrange(first, await hijacks);
+      const [first, hijacked] = await brief(signal, FIRST);
+      arrange(joined(first, hijacked));
       if (first.total <= FIRST) return; // these are all
       await painted();
     }
-    arrange(await ask("api/metrics", { query: { brief: true }, signal }), await hijacks);
+    arrange(joined(...await brief(signal)));
   }
 
-  function arrange(metrics, hijacked) {
-    const strategies = new Map();
-    for (const one of hijacked.hijacked_functions) {
-      const key = `${one.service}\n${one.name}`;
-      strategies.set(key, [...new Set([...(strategies.get(key) || []), ...one.in_force])]);
-    }
-    for (const row of metrics.functions) {
-      row.low = row.name.toLowerCase();
-      row.strategies = strategies.get(`${row.service}\n${row.name}`) || [];
-    }
-    last = rows = metrics.functions;
+  function arrange(found) {
+    last = rows = found;
     const names = [...new Set(rows.map((row) => row.service))].sort();
     if (names.join() !== [...service.options].slice(1).map((one) => one.value).join()) {
       const before = service.value;
@@ -66,6 +81,6 @@ export function functions(main, { signal, query }) {
     }
     filter();
   }
-  if (rows.length) filter();
+  if (rows.length) arrange(rows);
   return { refresh, close: table.close };
 }
