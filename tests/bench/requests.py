@@ -23,7 +23,7 @@ from bench.ways import Way
 
 ROUNDS, SECONDS, WARM_SECONDS = 60, 0.12, 1.5
 LONGEST_SECONDS = 60
-OFF, DEFAULTS = "Mystic, governor off", "Mystic, default settings"
+OFF, DEFAULTS = "Mystic, governor and analysis off", "Mystic, default settings"
 RATE = Target(90, "% of bare", at_least=True)
 RATES = "Requests a second of a FastAPI application, {calls} calls of its own functions each"
 COSTS = "CPU time of the same server, per request"
@@ -105,7 +105,7 @@ def _servers(env: dict[str, str]) -> Iterator[dict[str, Served]]:
         sink = undo.enter_context(serving([sys.executable, "-m", "bench.sink"], env, PROJECT, BESIDE))
         started: list[Way] = [
             ways.bare(),
-            ways.mystic(OFF, collector.port, MYSTIC_OVERHEAD_BUDGET="0"),
+            ways.mystic(OFF, collector.port, MYSTIC_OVERHEAD_BUDGET="0", MYSTIC_ANALYZE="off"),
             ways.mystic(DEFAULTS, collector.port),
             *ways.peers(f"http://127.0.0.1:{sink.port}"),
         ]
