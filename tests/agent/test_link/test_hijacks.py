@@ -108,7 +108,7 @@ def test_a_report_that_was_not_taken_is_followed_by_a_complete_one(collector, ow
 
 def test_a_report_is_posted_as_soon_as_a_set_was_applied(collector, owner, linked) -> None:
     linked(collector.port, interval=3600)
-    collector.wait(lambda: collector.of("/agent/v1/report"))
+    collector.wait(lambda: collector.of("/agent/v1/report") and collector._streams)
 
     collector.push_set(1)
     owner.applied.get(timeout=10)
