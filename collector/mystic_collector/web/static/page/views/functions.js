@@ -9,14 +9,13 @@ const FIRST = 100; // functions that are shown before all others have arrived
 
 let last = []; // what was shown last time, or will be first, until the collector has answered
 
-const brief = (signal, limit) => Promise.all([
-  ask("api/metrics", { query: { brief: true, limit }, signal }),
-  ask("api/hijacked", { signal }),
-]);
+const brief = (signal, limit) => ask("api/metrics", { query: { brief: true, limit }, signal });
+const inForce = (signal) => ask("api/hijacked", { signal });
 
 /** Asks for the first rows before anybody opens the page, so that it opens with them. */
 export async function prepare() {
-  const told = await brief(undefined, FIRST);
+  if (last.length) return; // it is the one that was opened first
+  const told = await Promise.all([brief(undefined, FIRST), inForce()]);
   if (!last.length) last = joined(...told);
 }
 
@@ -63,13 +62,14 @@ export function functions(main, { signal, query }) {
   }
 
   async function refresh() {
+    const hijacked = inForce(signal);
     if (!rows.length) {
-      const [first, hijacked] = await brief(signal, FIRST);
-      arrange(joined(first, hijacked));
+      const first = await brief(signal, FIRST);
+      arrange(joined(first, await hijacked));
       if (first.total <= FIRST) return; // these are all
       await painted();
     }
-    arrange(joined(...await brief(signal)));
+    arrange(joined(await brief(signal), await hijacked));
   }
 
   function arrange(found) {
