@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,8 @@ class Collector:
         self.changed = threading.Condition()
         self._streams: list[queue.Queue[bytes | None]] = []
         self._handlers: list[Any] = []
+        self._unanswered = 0
+        self._closed = False
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,10 +60,8 @@ class Collector:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 posted = Posted(self.path, dict(self.headers), body)
                 answer = collector.answer(posted)
-                with collector.changed:
-                    collector.posts.append(posted)
-                    collector.changed.notify_all()
-                self._reply(answer)
+                with collector.answering(posted):
+                    self._reply(answer)
 
             def _reply(self, answer: Answer) -> None:
                 self.send_response(answer.status)
@@ -136,9 +137,31 @@ class Collector:
     def of(self, path: str) -> list[Posted]:
         return [posted for posted in self.posts if posted.path == path]
 
+    @contextmanager
+    def answering(self, posted: Posted) -> Iterator[None]:
+        """Keep ``posted`` as received, which closing respects: what was received is answered too.
+
+        Raises ConnectionAbortedError after the closing; a client would send again what it heard no answer to.
+        """
+        with self.changed:
+            if self._closed:
+                raise ConnectionAbortedError
+            self._unanswered += 1
+            self.posts.append(posted)
+            self.changed.notify_all()
+        try:
+            yield
+        finally:
+            with self.changed:
+                self._unanswered -= 1
+                self.changed.notify_all()
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+        with self.changed:
+            self._closed = True
+            assert self.changed.wait_for(lambda: not self._unanswered, PATIENCE), "an answer was not sent"
         for stream in self._streams:
             stream.put(None)
         for connection in self._handlers:
