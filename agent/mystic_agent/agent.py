@@ -91,15 +91,16 @@ class Agent:
     def open(self) -> list[Callable[[], None]]:
         """Make ready for the first function; return what undoes it."""
         self.tracer.arm(1.0)
+        self.watch_outside()
         return [Allowance().install(), self.external.remove]
 
     def arrived(self, module: ModuleType) -> int:
         """Look at a module that has been loaded; return how many of its functions are now hijacked."""
-        self._watch_outside()
+        self.watch_outside()
         guard.run("source", source.remember, None, module)
         return self.attachments.arrive(module)
 
-    def _watch_outside(self) -> None:
+    def watch_outside(self) -> None:
         """Watch what functions do outside of the process, unless everything is switched off."""
         guard.run("external", self.external.remove if self.attachments.off else self.external.install, None)
 
@@ -168,7 +169,7 @@ class Agent:
             guard.run("arrive", self.attachments.arrive, 0, main)
         guard.run("take_off", self.attachments.take_off, None)
         guard.run("governor", self.governor.tick, [])
-        self._watch_outside()
+        self.watch_outside()
         guard.run("rota", self.rota.tick, None)
         meters = [a.meter for a in list(self.attachments.by_name.values())]
         readings = [reading for reading in (meter.read() for meter in meters) if any(reading.buckets)]

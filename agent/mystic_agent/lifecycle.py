@@ -31,6 +31,7 @@ FLUSH_SECONDS = 0.8
 STOP_SECONDS = 1.0
 HOLD_SECONDS = 30.0
 EVENTLET = "eventlet.patcher"
+UVLOOP = "uvloop"
 
 
 class _Process:
@@ -51,8 +52,8 @@ class _Process:
 
     def open(self) -> None:
         """Watch the imports to come, the script itself, and what is loaded already."""
-        wants = self.scope.wants_module
-        self.undo.append(Finder(lambda name, path: name == EVENTLET or wants(name, path), self.arrived).install())
+        wants, own = self.scope.wants_module, (EVENTLET, UVLOOP)
+        self.undo.append(Finder(lambda name, path: name in own or wants(name, path), self.arrived).install())
         main = sys.modules["__main__"]
         self.undo.append(watch(lambda: self.scope.wants_loaded("__main__", main), lambda: self.arrived(main)))
         self._look()
@@ -65,6 +66,12 @@ class _Process:
             prefork.tell("eventlet replaces locks under the threads that wait at them; the agent ends here")
             stop()
             return
+        if module.__name__ == UVLOOP:
+            # Its connections can only be watched from their beginning on, and pools open theirs at the start.
+            if self.agent is not None:
+                self.agent.watch_outside()
+            if not self.scope.wants_loaded(UVLOOP, module):
+                return
         agent = self.need()
         if prefork.parent():
             self._leave_to_workers()

@@ -323,3 +323,43 @@ def test_an_asynchronous_call_in_a_thread_pool_keeps_its_own_context(early):
 
     assert asyncio.run(use()) == [-1] * 20
     assert app.calls("blocking") == 20
+
+
+def test_the_first_connection_of_a_loop_that_is_loaded_late_is_seen(program, receiver):
+    """A pool that opens its connections when the application starts keeps them; none may be missed until a tick."""
+    program.write(
+        "serving.py",
+        """
+        import asyncio, socket, sys, threading
+        from mystic_agent import lifecycle
+
+        def serve(listening):
+            connection, _ = listening.accept()
+            connection.sendall(connection.recv(100))
+            connection.close()
+
+        async def talk(port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"hello")
+            return await reader.read()
+
+        def main():
+            lifecycle.flush(10)  # nothing is looked at by the clock from here on
+            assert "uvloop" not in sys.modules
+            import uvloop
+            with socket.create_server(("127.0.0.1", 0)) as listening:
+                answering = threading.Thread(target=serve, args=(listening,))
+                answering.start()
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    assert runner.run(talk(listening.getsockname()[1])) == b"hello"
+                answering.join()
+            counted = lifecycle.current().external.counts()
+            print([dict(count.attributes)["mystic.function"] for count in counted])
+
+        if __name__ == "__main__":
+            main()
+        """,
+    )
+    ended = program.run(["serving.py"], receiver.port, MYSTIC_EXPORT_INTERVAL="1h")
+    assert (ended.code, ended.err) == (0, "")
+    assert "__main__:talk" in ended.out
