@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,8 +36,59 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
+class Handler(BaseHTTPRequestHandler):
+    """One connection to a Collector, which is the server's ``collector``."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    @property
+    def collector(self) -> Collector:
+        return self.server.collector  # type: ignore[attr-defined, no-any-return]
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        posted = Posted(self.path, dict(self.headers), body)
+        answer = self.collector.answer(posted)
+        with self.collector.answering(posted):
+            self._reply(answer)
+
+    def do_GET(self) -> None:
+        waiting = self.collector.follow(Posted(self.path, dict(self.headers), b""))
+        if self.collector.stream_answer is not None:
+            self._reply(self.collector.stream_answer)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while (piece := waiting.get()) is not None:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.flush()
+        self.close_connection = True
+
+    def _reply(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def setup(self) -> None:
+        super().setup()
+        self.collector.connections.append(self.connection)
+
+    def handle(self) -> None:
+        with suppress(OSError):
+            super().handle()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 class Collector:
-    """Answers posts from ``answers`` (200 when that is empty) and keeps one stream per GET open."""
+    """Answers posts by ``answer`` (200 when that is not set) and keeps one stream per GET open."""
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.posts: list[Posted] = []
@@ -46,65 +97,12 @@ class Collector:
         self.stream_answer: Answer | None = None
         self.greeting: list[bytes] = []
         self.changed = threading.Condition()
+        self.connections: list[Any] = []
         self._streams: list[queue.Queue[bytes | None]] = []
-        self._handlers: list[Any] = []
         self._unanswered = 0
         self._closed = False
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                posted = Posted(self.path, dict(self.headers), body)
-                answer = collector.answer(posted)
-                with collector.answering(posted):
-                    self._reply(answer)
-
-            def _reply(self, answer: Answer) -> None:
-                self.send_response(answer.status)
-                for name, value in answer.headers:
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-
-            def do_GET(self) -> None:
-                with collector.changed:
-                    collector.asked.append(Posted(self.path, dict(self.headers), b""))
-                    collector.changed.notify_all()
-                if collector.stream_answer is not None:
-                    self._reply(collector.stream_answer)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Type", "text/event-stream; charset=utf-8")
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                waiting: queue.Queue[bytes | None] = queue.Queue()
-                for piece in collector.greeting:
-                    waiting.put(piece)
-                collector._streams.append(waiting)
-                while (piece := waiting.get()) is not None:
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-                    self.wfile.flush()
-                self.close_connection = True
-
-            def setup(self) -> None:
-                super().setup()
-                collector._handlers.append(self.connection)
-
-            def handle(self) -> None:
-                try:
-                    super().handle()
-                except OSError:
-                    pass
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler, bind_and_activate=False)
+        self._server.collector = self  # type: ignore[attr-defined]
         self._server.allow_reuse_address = True
         self._server.daemon_threads = True
         self._server.block_on_close = False
@@ -116,6 +114,17 @@ class Collector:
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
+
+    def follow(self, asked: Posted) -> queue.Queue[bytes | None]:
+        """Return what a stream is to send, which begins with the greeting."""
+        waiting: queue.Queue[bytes | None] = queue.Queue()
+        for piece in self.greeting:
+            waiting.put(piece)
+        self._streams.append(waiting)
+        with self.changed:
+            self.asked.append(asked)
+            self.changed.notify_all()
+        return waiting
 
     def push(self, piece: bytes) -> None:
         """Send ``piece`` on every open stream."""
@@ -164,7 +173,7 @@ class Collector:
             assert self.changed.wait_for(lambda: not self._unanswered, PATIENCE), "an answer was not sent"
         for stream in self._streams:
             stream.put(None)
-        for connection in self._handlers:
+        for connection in self.connections:
             try:
                 connection.shutdown(2)
             except OSError:
