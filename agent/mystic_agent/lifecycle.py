@@ -58,7 +58,8 @@ class _Process:
         self.undo.append(watch(lambda: self.scope.wants_loaded("__main__", main), lambda: self.arrived(main)))
         self._look()
         self.over.acquire()
-        guard.run("start", _thread.start_new_thread, 0, self._wait, ())
+        if not prefork.announced():
+            guard.run("start", _thread.start_new_thread, 0, self._wait, ())
 
     def arrived(self, module: ModuleType) -> None:
         """Take a module that has been loaded."""
@@ -66,12 +67,10 @@ class _Process:
             prefork.tell("eventlet replaces locks under the threads that wait at them; the agent ends here")
             stop()
             return
-        if module.__name__ == UVLOOP:
-            # Its connections can only be watched from their beginning on, and pools open theirs at the start.
-            if self.agent is not None:
+        if module.__name__ == UVLOOP and not self.scope.wants_loaded(UVLOOP, module):
+            if self.agent is not None:  # its connections are watched from their beginning on, and pools begin early
                 self.agent.watch_outside()
-            if not self.scope.wants_loaded(UVLOOP, module):
-                return
+            return
         agent = self.need()
         if prefork.parent():
             self._leave_to_workers()

@@ -7,6 +7,7 @@ gets no thread of ours, and each worker is begun by the server's own hook.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,25 @@ from typing import Any
 from mystic_agent.guard import guard
 
 _told = False
+_PROGRAMS = ("uwsgi", "pyuwsgi")
+
+
+def announced() -> bool:
+    """True in a process that is uWSGI's by the name of its program, also before its module is there to be asked.
+
+    That comes late: with the interpreter's lock, which a thread of ours would wait for, and get just before the fork.
+    """
+    return bool(guard.run("prefork", _by_name, False))
+
+
+def _by_name() -> bool:
+    programs = [*sys.orig_argv[:3], sys.executable or ""]  # the script's name, or the module's after -m
+    try:
+        programs.append(os.readlink("/proc/self/exe"))  # of an interpreter that lives inside another program
+    except OSError:
+        pass
+    names = [program.rpartition("/")[2].lower() for program in programs]
+    return any(name in _PROGRAMS or name.startswith(("uwsgi-", "uwsgi_")) for name in names)
 
 
 def parent() -> bool:
@@ -51,9 +71,9 @@ def _chain(begin: Callable[[], None]) -> None:
         return
 
     def post_fork_hook() -> None:
+        guard.run("prefork", begin, None)  # first, so that what the application's own hook calls is counted
         if hook is not None:
             hook()
-        begin()
 
     post_fork_hook.mystic = True  # type: ignore[attr-defined]
     server.post_fork_hook = post_fork_hook

@@ -245,7 +245,6 @@ def test_redis_is_found(lab: Lab, backend: Backend) -> None:
     with redis_server(program, lab.folder) as server:
         port = shop(lab, backend, REDIS=str(server))
         assert request(port, "GET", "/by_redis")[1] == 100
-        until(lambda: "shop:by_redis" in external(lab), "the function")
+        until(lambda: external(lab).get("shop:by_redis", {"operations": 0})["operations"] >= 2, "what it asked")
     one = external(lab)["shop:by_redis"]
     assert (one["peers"], one["protocols"]) == ([f"localhost:{server}"], ["redis"])
-    assert one["operations"] >= 2

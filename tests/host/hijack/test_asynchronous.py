@@ -327,6 +327,7 @@ def test_an_asynchronous_call_in_a_thread_pool_keeps_its_own_context(early):
 
 def test_the_first_connection_of_a_loop_that_is_loaded_late_is_seen(program, receiver):
     """A pool that opens its connections when the application starts keeps them; none may be missed until a tick."""
+    pytest.importorskip("uvloop")
     program.write(
         "serving.py",
         """
