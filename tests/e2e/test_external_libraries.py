@@ -88,6 +88,13 @@ async def by_redis():
         await redis.set("a", "b" * 100)
         return len(await redis.get("a"))
 
+async def by_psycopg():
+    from psycopg import AsyncConnection
+    where = dict(host="127.0.0.1", port=int(os.environ["POSTGRES"]), user="postgres")
+    async with await AsyncConnection.connect(**where) as connection:
+        found = await (await connection.execute("select 5 from pg_sleep(0.5)")).fetchone()
+    return found[0]
+
 async def by_nothing():
     return type(asyncio.get_running_loop()).__module__
 
@@ -98,7 +105,8 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": body})
 
 def main():
-    uvicorn.run(app, port=int(sys.argv[1]), loop="uvloop", lifespan="off", log_level="error")
+    loop = os.environ.get("LOOP", "uvloop")
+    uvicorn.run(app, port=int(sys.argv[1]), loop=loop, lifespan="off", log_level="error")
 
 if __name__ == "__main__":
     main()
@@ -255,3 +263,23 @@ def test_under_uvloop_functions_are_found_with_their_requests_bytes_and_time(
     if program:
         assert found["by_redis"]["protocols"] == ["redis"]
         assert found["by_redis"]["operations"] >= 2 * TIMES
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_psycopg_of_a_coroutine_is_found_waiting_for_a_real_server(lab: Lab, loop: str) -> None:
+    pytest.importorskip("uvloop")
+    with postgres() as server:
+        (lab.folder / "shop.py").write_text(ASYNCHRONOUS)
+        port = free_port()
+        environ = lab.environment(PYTHONPATH=str(BOOTSTRAP), BACKEND="9", POSTGRES=str(server), LOOP=loop)
+        lab.stack.enter_context(running(BIN / "python", "shop.py", port, log=lab.log, cwd=lab.folder, env=environ))
+        until(lambda: listens(port), "the application")
+        until(lambda: lab.processes() == 1, "the process")
+        for _ in range(TIMES):
+            assert request(port, "GET", "/by_psycopg") == (200, 5)
+        until(lambda: lab.count("__main__:by_psycopg") == TIMES, "the calls")
+        one = external(lab)["__main__:by_psycopg"]
+    assert (one["peers"], one["errors"]) == ([f"127.0.0.1:{server}"], 0)
+    assert all(via.startswith("psycopg.") for via in one["via"])
+    assert TIMES * 0.5 * 0.9 < one["waited"] < TIMES * 0.5 * 5
+    assert one["mostly_external"]

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import mystic_bootstrap
@@ -23,25 +23,10 @@ from mystic_agent.cli.failure import Failure
 from mystic_agent.cli.output import coloured, plain, show
 from mystic_agent.cli.smoke import Smoke
 from mystic_agent.contract import wire
+from mystic_agent.contract.finding import VERDICTS, Finding
 from mystic_agent.settings import Settings, load
 
-_VERDICTS = ("ok", "note", "warn", "fail")
 _HERE = (*LOOPBACK, "0.0.0.0", "::")  # noqa: S104 - what a collector listens on
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at.
-
-    Attributes:
-        about: what was looked at.
-        verdict: ``ok``, ``note`` (as asked for), ``warn`` (works, not as meant) or ``fail``.
-        detail: what was found, with the remedy when something is to be done.
-    """
-
-    about: str
-    verdict: str
-    detail: str
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +49,7 @@ def _run(args: argparse.Namespace) -> int:
     bad = any(finding.verdict == "fail" for finding in findings)
     data = {
         "ok": not bad,
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [finding.to_json() for finding in findings],
         "ways": [asdict(one) for one in reached],
         "settings": shown(settings),
         "sys_path": sys.path,
@@ -184,7 +169,7 @@ def _other_side(settings: Settings) -> Iterator[Finding]:
     listed = told.get("findings", []) if isinstance(told, dict) else []
     for one in listed if isinstance(listed, list) else []:
         verdict = one.get("verdict") if isinstance(one, dict) else None
-        if verdict in _VERDICTS:
+        if verdict in VERDICTS:
             yield Finding(f"collector's {str(one.get('about'))[:40]}", verdict, str(one.get("detail"))[:2000])
 
 

@@ -14,6 +14,7 @@ from mystic_agent.external.waits import Waits
 from mystic_agent.records import Count
 
 if TYPE_CHECKING:
+    from mystic_agent.external.descriptors import Descriptors
     from mystic_agent.external.loops import Loops
 
 
@@ -30,6 +31,8 @@ class External:
         self._talking = Talking(self._ledger, project)
         self._sockets = Sockets(self._talking, threads)
         self._loops: Loops | None = None  # where uvloop is
+        self._descriptors: Descriptors | None = None  # where an event loop is
+        self._project = project
         self._processes = Processes(self._ledger, project)
         self._waits = Waits(self._ledger, project, threads, self._sockets.followed)
 
@@ -42,17 +45,28 @@ class External:
             self._loops = Loops(self._talking, self._sockets.talk)
         if self._loops is not None:
             self._loops.install()
+        if self._descriptors is None and ("asyncio.selector_events" in sys.modules or "uvloop" in sys.modules):
+            from mystic_agent.external.descriptors import Descriptors
+
+            sockets = self._sockets
+            self._descriptors = Descriptors(self._ledger, self._project, sockets.followed, sockets.names)
+        if self._descriptors is not None:
+            self._descriptors.install()
         self._processes.install()
 
     def remove(self) -> None:
         """Put everything back."""
         self._processes.remove()
+        if self._descriptors is not None:
+            self._descriptors.remove()
         if self._loops is not None:
             self._loops.remove()
         self._sockets.remove()
 
     def look(self, seconds: float) -> None:
         """Look at what threads wait for inside C code; ``seconds`` have gone by since the last time."""
+        if self._descriptors is not None:
+            self._descriptors.settle()
         self._waits.look(seconds)
 
     def counts(self) -> list[Count]:
@@ -62,4 +76,6 @@ class External:
     def reset(self) -> None:
         """Start from zero, as a forked child does."""
         self._ledger.reset()
+        if self._descriptors is not None:
+            self._descriptors.reset()
         self._sockets.reset()

@@ -39,13 +39,16 @@ class Sockets:
     Args:
         talking: begins connections and requests.
         threads: identities of the agent's own threads.
+
+    Attributes:
+        names: numeric address → the name it was looked up by.
     """
 
     def __init__(self, talking: Talking, threads: Container[int]) -> None:
         self._talking = talking
         self._threads = threads
         self._talks: dict[int, Talk] = {}
-        self._names: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self._standing = StandIns()
         self._watched: set[int] = set()
 
@@ -122,7 +125,7 @@ class Sockets:
         self._talks.pop(handle, None)
         if get_ident() in self._threads or ours(frame) or handle < 0 or len(self._talks) >= MOST_TALKS:
             return None
-        talk = self._talks[handle] = self._talking.open(address, frame, self._names)
+        talk = self._talks[handle] = self._talking.open(address, frame, self.names)
         return talk
 
     def _accepting(self, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,7 +148,7 @@ class Sockets:
         return _real_close
 
     def _looking_up(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        names = self._names
+        names = self.names
 
         def remember(host: Any, found: list[Any]) -> None:
             if type(host) is str and len(host) <= 253:

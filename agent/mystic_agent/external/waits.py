@@ -18,6 +18,7 @@ from struct import unpack
 from mystic_agent.external.caller import caller
 from mystic_agent.external.ledger import WAITED, Ledger
 from mystic_agent.external.peer import PORTS, peer
+from mystic_agent.external.tables import rows
 
 MOST_THREADS = 100
 MOST_PEERS = 512
@@ -34,7 +35,6 @@ _EPOLL = {"x86_64": ("232", "281"), "aarch64": ("22",)}
 _SELECT = {"x86_64": ("23", "270"), "aarch64": ("72",)}
 """Numbers of select and pselect6: how many descriptors, and pointers to the bits of those to read and to write."""
 
-_LISTEN = "0A"
 _MOST_SELECTED = 1024
 
 
@@ -139,17 +139,11 @@ def _memory(address: int, count: int) -> bytes:
 
 def _opened(inode: str) -> str:
     """Find a connection in the kernel's tables; one whose own port is listened at was opened by the other side."""
-    for table, family in (("tcp", 4), ("tcp6", 6)):
-        try:
-            with open(f"/proc/self/net/{table}", encoding="ascii") as file:
-                rows = [line.split() for line in file.readlines()[1:]]
-        except OSError:
-            continue
-        listened = {row[1].rpartition(":")[2] for row in rows if row[3] == _LISTEN}
-        for row in rows:
-            if row[9] == inode:
-                own = row[1].rpartition(":")[2]
-                return "" if own in listened else _address(row[2], family)
+    found = list(rows())
+    for row in found:
+        if row.inode == inode:
+            served = any(one.listens and one.port == row.port for one in found)
+            return "" if served else _address(row.remote, row.family)
     return ""
 
 

@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 
 from mystic_agent.contract.errors import Invalid
+from mystic_agent.contract.finding import Finding
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,26 +23,11 @@ _NAMED = 3
 """Things of a kind that are named one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at, as ``mystic doctor`` shows it.
-
-    Attributes:
-        about: what was looked at.
-        verdict: ``ok``, ``note`` (as asked for), ``warn`` (works, not as meant) or ``fail``.
-        detail: what was found, with the remedy when something is to be done.
-    """
-
-    about: str
-    verdict: str
-    detail: str
-
-
 async def doctor(request: Request) -> Response:
     """Look at this collector from inside."""
     found = await run_in_threadpool(lambda: list(findings(parts_of(request))))
     ok = all(one.verdict != "fail" for one in found)
-    return reply({"ok": ok, "findings": [asdict(one) for one in found]})
+    return reply({"ok": ok, "findings": [one.to_json() for one in found]})
 
 
 def findings(parts: Parts) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 from mystic_agent.contract.errors import Invalid
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from mystic_collector.servers.errors import EngineUnavailable, Forbidden, ServersError, UnknownServer, Unreachable
@@ -24,6 +24,7 @@ from mystic_collector.servers.protocol import Channel, Endpoint
 from mystic_collector.servers.server import Health, LogLine, Server
 from mystic_collector.servers.spec import ServerSpec
 from mystic_collector.servers.validation import read_spec
+from mystic_collector.servers.websocket import opened
 from mystic_collector.tracing.step import context_headers
 
 T = TypeVar("T")
@@ -37,7 +38,6 @@ _WAIT = 20.0
 """Seconds that one request for a status may wait; a longer wait is several requests."""
 
 _AT_ONCE = 64 * 1024
-_MOST = 16 * 2**20
 _START = "start the 'mcp-sidecar' container beside the collector, or set MCP_SIDECAR_URL to where it answers"
 _TOKEN = "give both containers the same MCP_SIDECAR_TOKEN, or a MCP_SIDECAR_TOKEN_FILE that both can read"  # noqa: S105 - none
 
@@ -163,17 +163,7 @@ class SidecarServers:
     async def _connected(self, name: str) -> ClientConnection:
         url = f"{self._url.replace('http', 'ws', 1)}/mcp/attach?name={name}"
         try:
-            return await connect(
-                url,
-                additional_headers=self._headers(),
-                open_timeout=_CONNECT * 5,
-                close_timeout=2,
-                ping_interval=30,
-                ping_timeout=60,
-                max_size=_MOST,
-                proxy=None,
-                compression=None,
-            )
+            return await opened(url, self._headers(), _CONNECT * 5)
         except InvalidStatus as error:
             raise Forbidden(f"the sidecar at {self._url} does not take our token", _TOKEN) from error
         except (OSError, TimeoutError, InvalidHandshake) as error:

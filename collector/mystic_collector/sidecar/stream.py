@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import orjson
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 
+from mystic_collector.servers import websocket
 from mystic_collector.servers.errors import EngineUnavailable
 from mystic_collector.sidecar.cluster import Cluster
 from mystic_collector.sidecar.refusals import refused
@@ -18,7 +19,6 @@ AT_ONCE = 32 * 1024
 
 _PROTOCOL = Subprotocol("v4.channel.k8s.io")
 _PATIENCE = 10.0
-_MOST = 16 * 2**20
 
 
 async def opened(cluster: Cluster, pod: str, what: str, **asked: str) -> ClientConnection:
@@ -37,19 +37,7 @@ async def opened(cluster: Cluster, pod: str, what: str, **asked: str) -> ClientC
     more = {"ssl": secure, **({"server_hostname": name} if name else {})} if secure else {}
     try:
         async with asyncio.timeout(_PATIENCE):
-            return await connect(
-                url,
-                subprotocols=[_PROTOCOL],
-                additional_headers=headers,
-                open_timeout=_PATIENCE,
-                ping_interval=30,
-                ping_timeout=60,
-                close_timeout=2,
-                max_size=_MOST,
-                proxy=None,
-                compression=None,
-                **more,  # type: ignore[arg-type]  # of its server's socket
-            )
+            return await websocket.opened(url, headers, _PATIENCE, subprotocols=[_PROTOCOL], **more)
     except InvalidStatus as error:
         raise refused(error.response.status_code, _told(error.response.body or b"")) from error
     except (OSError, TimeoutError, InvalidHandshake) as error:
