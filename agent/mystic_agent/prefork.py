@@ -15,7 +15,7 @@ from typing import Any
 from mystic_agent.guard import guard
 
 _told = False
-_PROGRAMS = ("uwsgi", "pyuwsgi")
+_SCRIPTS = ("uwsgi", "pyuwsgi")
 
 
 def announced() -> bool:
@@ -27,13 +27,17 @@ def announced() -> bool:
 
 
 def _by_name() -> bool:
-    programs = [*sys.orig_argv[:3], sys.executable or ""]  # the script's name, or the module's after -m
+    scripts = {_last(word) for word in sys.orig_argv[:3]}  # the script's name, or the module's after -m
+    programs = [sys.executable or ""]
     try:
         programs.append(os.readlink("/proc/self/exe"))  # of an interpreter that lives inside another program
     except OSError:
         pass
-    names = [program.rpartition("/")[2].lower() for program in programs]
-    return any(name in _PROGRAMS or name.startswith(("uwsgi-", "uwsgi_")) for name in names)
+    return not scripts.isdisjoint(_SCRIPTS) or any(_last(program).startswith("uwsgi") for program in programs)
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2].lower()
 
 
 def parent() -> bool:

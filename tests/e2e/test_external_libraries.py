@@ -267,7 +267,7 @@ def test_under_uvloop_functions_are_found_with_their_requests_bytes_and_time(
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_psycopg_of_a_coroutine_is_found_waiting_for_a_real_server(lab: Lab, loop: str) -> None:
-    pytest.importorskip("uvloop")
+    pytest.importorskip(loop)
     with postgres() as server:
         (lab.folder / "shop.py").write_text(ASYNCHRONOUS)
         port = free_port()

@@ -21,7 +21,7 @@ from mystic_agent.external.caller import Caller, caller
 from mystic_agent.external.ledger import WAITED, Ledger
 from mystic_agent.external.peer import PORTS, peer
 from mystic_agent.external.stand_in import StandIns
-from mystic_agent.external.tables import rows
+from mystic_agent.external.tables import rows, served
 from mystic_agent.guard import guard
 
 MOST_KNOWN = 512
@@ -85,10 +85,11 @@ class Descriptors:
         """Book the waits that have ended, but those for clients of a server of this machine's."""
         if not self._ended:
             return
-        served = {row.port for row in rows() if row.listens}
+        found = list(rows())
+        theirs = served(found)
         while self._ended:
             elapsed, who, ends = self._ended.popleft()
-            if ends.own not in served:
+            if found and ends.own not in theirs:  # without tables nothing tells who opened it
                 self._ledger.cells(who, ends.name, PORTS.get(ends.port, ""))[WAITED] += elapsed
 
     # -- on the loop's thread ------------------------------------------------------------------------
@@ -116,6 +117,7 @@ class Descriptors:
         from mystic_agent.external.between import inside_task
 
         descriptor = _number(fd)
+        self._waiting.pop(descriptor, None)  # of a connection that was closed without being taken back
         if self._followed(descriptor) or len(self._waiting) >= MOST_WAITING:
             return
         start, last = inside_task(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mystic_agent.contract.named import NamedTuple
 
@@ -38,3 +38,8 @@ def rows() -> Iterator[Row]:
         for line in lines:
             _, own, remote, state, _, _, _, _, _, inode, *_ = line.split()
             yield Row(family, int(own.rpartition(":")[2], 16), remote, state == _LISTEN, inode)
+
+
+def served(found: Iterable[Row]) -> set[int]:
+    """Return the ports that somebody listens at; connections that have one for their own came from the other side."""
+    return {row.port for row in found if row.listens}

@@ -18,7 +18,7 @@ from struct import unpack
 from mystic_agent.external.caller import caller
 from mystic_agent.external.ledger import WAITED, Ledger
 from mystic_agent.external.peer import PORTS, peer
-from mystic_agent.external.tables import rows
+from mystic_agent.external.tables import rows, served
 
 MOST_THREADS = 100
 MOST_PEERS = 512
@@ -142,8 +142,7 @@ def _opened(inode: str) -> str:
     found = list(rows())
     for row in found:
         if row.inode == inode:
-            served = any(one.listens and one.port == row.port for one in found)
-            return "" if served else _address(row.remote, row.family)
+            return "" if row.port in served(found) else _address(row.remote, row.family)
     return ""
 
 

@@ -64,12 +64,12 @@ export function functions(main, { signal, query }) {
   async function refresh() {
     const hijacked = inForce(signal);
     if (!rows.length) {
-      const first = await brief(signal, FIRST);
-      arrange(joined(first, await hijacked));
+      const [first, known] = await Promise.all([brief(signal, FIRST), hijacked]);
+      arrange(joined(first, known));
       if (first.total <= FIRST) return; // these are all
       await painted();
     }
-    arrange(joined(await brief(signal), await hijacked));
+    arrange(joined(...await Promise.all([brief(signal), hijacked])));
   }
 
   function arrange(found) {
